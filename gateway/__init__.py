@@ -1,0 +1,1 @@
+"""An API gateway: a Python control plane over a compiled data plane."""

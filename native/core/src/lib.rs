@@ -1,0 +1,1 @@
+//! The gateway's hot structures. Nothing in this crate knows that Python exists.
