@@ -143,7 +143,8 @@ fn write_export(exports: &mut String, name: &str) {
 }
 
 fn python_include_dirs(python: &str) -> Vec<String> {
-    let script = "import sysconfig as s; print(s.get_path('include')); print(s.get_path('platinclude'))";
+    let script =
+        "import sysconfig as s; print(s.get_path('include')); print(s.get_path('platinclude'))";
     let output = Command::new(python)
         .args(["-c", script])
         .output()

@@ -3,11 +3,18 @@
 
 use pyo3::prelude::*;
 
+mod capi;
 mod cython;
+mod path;
+mod routes;
 
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("CYTHON_MODULES", cython::MODULES)?;
+    module.add_class::<routes::RouteTable>()?;
+    module.add_class::<routes::Match>()?;
+    module.add_class::<routes::Candidate>()?;
+    module.add_function(wrap_pyfunction!(path::normalize_path, module)?)?;
     Ok(())
 }
