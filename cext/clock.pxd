@@ -1,0 +1,36 @@
+"""The worker's time: one clock read for each event, deadlines in a timer wheel."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
+
+from gateway.cext.native cimport GwWheel
+
+cdef enum:
+    NS_PER_MS = 1000000
+
+cdef uint64_t NEVER
+
+
+cdef class Timed:
+    """Something with one deadline at a time: a connection, later a stream."""
+    cdef Clock clock
+    cdef uint32_t timer
+    cdef void start_timer(self, Clock clock)
+    cdef void stop_timer(self)
+    cdef void arm(self, uint64_t due_ms) noexcept
+    cdef void on_deadline(self)
+
+
+cdef class Clock:
+    cdef GwWheel* wheel
+    cdef PyObject** owners          # by timer handle, borrowed: a Timed stops its timer before it goes
+    cdef uint32_t owner_count
+    cdef uint64_t now_ns            # monotonic, as of the current event
+    cdef uint64_t now_ms
+    cdef uint64_t wall_offset_ns    # add to now_ns for Unix time
+    cdef char date[32]              # IMF-fixdate of the current second, 29 bytes
+    cdef uint64_t date_second
+    cdef void read(self) noexcept
+    cdef void advance(self)
+    cdef void renew_date(self)
+    cdef uint64_t wall_ns(self) noexcept

@@ -1,0 +1,62 @@
+"""A client's connection, in HTTP/1.0 and HTTP/1.1."""
+
+from libc.stdint cimport uint64_t
+
+from gateway.cext.buffer cimport Buffer
+from gateway.cext.exchange cimport Downstream, Exchange
+from gateway.cext.llhttp cimport llhttp_t
+from gateway.cext.refusal cimport Code
+from gateway.cext.response_head cimport Persistence
+from gateway.cext.wire cimport Wire
+from gateway.cext.worker cimport Worker
+
+
+cdef enum DownstreamState:
+    AWAITING        # between two requests
+    READING_HEAD
+    EXCHANGING      # the head is read; the exchange runs
+    DISCARDING      # answered before the body was read: the rest of it goes unread
+    LINGERING       # our side is closed; what still arrives is thrown away so that no reset kills the answer
+    GONE
+
+
+cdef enum ReadStop:
+    """Why reading is paused; it goes on when no reason is left."""
+    STOP_BODY = 1       # the upstream does not take the body as fast as it comes
+    STOP_PIPELINE = 2   # enough of later requests is waiting
+
+
+cdef class Http1Downstream(Downstream):
+    cdef Worker worker
+    cdef Wire wire
+    cdef Exchange exchange
+    cdef DownstreamState state
+    cdef llhttp_t parser
+    cdef Buffer pending             # bytes of later requests (pipelining)
+    cdef bint feeding               # inside the parser: no second entry
+    cdef bint keep_alive
+    cdef bint sends_chunks
+    cdef bint protocol_seen
+    cdef bint write_paused
+    cdef bint eof                   # the client has closed its sending side
+    cdef int read_stops
+    cdef uint64_t body_mark         # body bytes at the timer's last look
+    cdef size_t backlog_mark        # unsent bytes at the timer's last look
+    cdef uint64_t discarded
+    cdef Code parse_error
+    cdef bint is_busy(self) noexcept
+    cdef void feed(self, const char* data, size_t size)
+    cdef void after_event(self)
+    cdef void next_request(self)
+    cdef void begin_exchange(self, Code code)
+    cdef void reject(self, Code code)
+    cdef void on_parse_error(self, int error)
+    cdef void arm_exchange(self)
+    cdef bint is_write_stalled(self)
+    cdef bint is_body_slow(self)
+    cdef bint is_rest_short(self)
+    cdef Persistence persistence(self) noexcept
+    cdef void stop_reading(self, ReadStop reason)
+    cdef void start_reading(self, ReadStop reason)
+    cdef void end(self)
+    cdef void linger(self)

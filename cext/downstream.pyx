@@ -1,0 +1,559 @@
+"""HTTP/1.x towards a client: parses requests, one exchange at a time, answers in order.
+
+    AWAITING -> READING_HEAD -> EXCHANGING -> AWAITING ...
+                                          \-> DISCARDING -> AWAITING
+                     any of them, on error  -> LINGERING -> GONE
+
+The parser is paused at the end of each request, so the bytes of a pipelined one stay unread until the
+answer before it has gone out.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy, memset
+
+from gateway.cext.admission cimport admit, admit_nothing
+from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_hex
+from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH, BODY_UNTIL_CLOSE, BodyKind
+from gateway.cext.head cimport Head, head_complete, head_name, head_reset, head_target, head_value
+from gateway.cext.llhttp cimport (
+    HPE_INVALID_METHOD,
+    HPE_INVALID_VERSION,
+    HPE_OK,
+    HPE_PAUSED,
+    HPE_PAUSED_H2_UPGRADE,
+    HTTP_REQUEST,
+    Llhttp,
+    llhttp_functions,
+    llhttp_settings_t,
+)
+from gateway.cext.plan cimport Plan
+from gateway.cext.refusal cimport (
+    BAD_FRAMING,
+    BAD_REQUEST,
+    CONNECTION_LIMIT,
+    HEADER_FIELDS_TOO_LARGE,
+    NO_CODE,
+    NOT_IMPLEMENTED,
+    REQUEST_TIMEOUT,
+    URI_TOO_LONG,
+    VERSION_NOT_SUPPORTED,
+    refusal,
+)
+from gateway.cext.request_head cimport write_trailers
+from gateway.cext.response_head cimport (
+    CLOSE,
+    PERSIST,
+    PERSIST_HTTP10,
+    Persistence,
+    write_answer_head,
+    write_interim_head,
+    write_response_head,
+)
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int family, const char* text, void* address)
+    int AF_INET
+    int AF_INET6
+
+cdef enum:
+    # Pipelined bytes kept while an answer is on its way; beyond it the client waits in its own buffers.
+    MAX_PENDING = 65536
+    # An answered request's unread body is read up to here to keep the connection; beyond it, closed.
+    MAX_DISCARD = 65536
+    # A closed connection is read for this long, or this far, before it is dropped.
+    LINGER_MS = 2000
+    MAX_LINGER = 1048576
+    # A body slower than this over a whole body_timeout is a slow-sender attack (Kestrel's default rate).
+    MIN_BODY_RATE = 240
+    # Buffers of a connection at rest shrink to this.
+    RESTING_BYTES = 4096
+
+cdef const Llhttp* LLHTTP = llhttp_functions()
+cdef llhttp_settings_t SETTINGS
+
+
+cdef class Http1Downstream(Downstream):
+    def __cinit__(self, Worker worker):
+        self.worker = worker
+        self.wire = Wire()
+        self.exchange = Exchange(worker, self)
+        self.exchange.scheme = b"http"
+        self.state = AWAITING
+        self.keep_alive = True
+        LLHTTP.init(&self.parser, HTTP_REQUEST, &SETTINGS)
+        self.parser.data = <void*>self
+
+    def __dealloc__(self):
+        buffer_free(&self.pending)
+
+    # --- the socket -------------------------------------------------------------------------------
+
+    def connection_made(self, transport):
+        self.wire.open(transport)
+        self.start_timer(self.worker.clock)
+        self.clock.read()
+        set_peer(self.exchange, transport.get_extra_info("peername"))
+        self.worker.connected(self)
+        if self.worker.connections > self.worker.plan.connection_limit:
+            self.worker.connections_refused += 1
+            self.reject(CONNECTION_LIMIT)
+        else:
+            self.arm(self.clock.now_ms + self.worker.plan.idle_ms)
+
+    def data_received(self, bytes data not None):
+        cdef size_t size = PyBytes_GET_SIZE(data)
+        self.clock.read()
+        self.worker.bytes_received += size
+        if self.state == LINGERING:
+            self.discarded += size
+            if self.discarded > MAX_LINGER:
+                self.wire.abort()
+        elif self.pending.size or self.is_busy():
+            buffer_put(&self.pending, PyBytes_AS_STRING(data), size)
+            if self.pending.size > MAX_PENDING:
+                self.stop_reading(STOP_PIPELINE)
+        else:
+            self.feed(PyBytes_AS_STRING(data), size)
+            self.after_event()
+
+    def eof_received(self):
+        """A half-closed client still gets its answers (RFC 9112 section 9.6); nothing else is waited for."""
+        self.eof = True
+        self.clock.read()
+        if self.state == LINGERING or self.state == DISCARDING:
+            self.end()
+        elif self.state == EXCHANGING and not self.exchange.request_complete:
+            self.keep_alive = False
+            self.exchange.refuse(BAD_REQUEST)
+        elif self.state != EXCHANGING:
+            self.after_event()
+        return True
+
+    def connection_lost(self, error):
+        self.state = GONE
+        self.wire.lost()
+        self.stop_timer()
+        self.clock.read()
+        self.exchange.on_downstream_lost()
+        self.worker.disconnected(self)
+
+    def pause_writing(self):
+        self.write_paused = True
+        self.backlog_mark = self.wire.backlog()
+        if self.exchange.upstream is not None:
+            self.exchange.upstream.pause_response()
+        self.arm(self.clock.now_ms + self.worker.plan.body_ms)
+
+    def resume_writing(self):
+        self.write_paused = False
+        self.clock.read()
+        if self.exchange.upstream is not None:
+            self.exchange.upstream.resume_response()
+        if self.state == EXCHANGING:
+            self.arm_exchange()
+        elif self.state == AWAITING:
+            self.next_request()
+
+    cdef void on_deadline(self):
+        cdef Exchange exchange = self.exchange
+        if self.state == READING_HEAD:
+            self.reject(REQUEST_TIMEOUT)
+            self.after_event()
+        elif self.state == EXCHANGING:
+            if self.clock.now_ms >= exchange.deadline_ms:
+                exchange.refuse(exchange.deadline_code)
+            elif self.write_paused and self.is_write_stalled():
+                self.wire.abort()
+            elif not exchange.request_complete and self.read_stops == 0 and self.is_body_slow():
+                self.keep_alive = False
+                exchange.refuse(REQUEST_TIMEOUT)
+            else:
+                self.arm_exchange()
+        elif self.state == DISCARDING:
+            self.linger()
+        elif self.state == AWAITING and self.write_paused and not self.is_write_stalled():
+            self.arm(self.clock.now_ms + self.worker.plan.body_ms)
+        else:
+            self.wire.abort()
+
+    cdef bint is_write_stalled(self):
+        """Whether the client has taken nothing of the backlog since the last look."""
+        cdef size_t backlog = self.wire.backlog()
+        cdef bint stalled = backlog >= self.backlog_mark
+        self.backlog_mark = backlog
+        return stalled
+
+    cdef bint is_body_slow(self):
+        cdef uint64_t received = self.exchange.body_received - self.body_mark
+        self.body_mark = self.exchange.body_received
+        return received < MIN_BODY_RATE * self.worker.plan.body_ms // 1000
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    cdef bint is_busy(self) noexcept:
+        """Whether what arrives now belongs to a later request, which has to wait."""
+        if self.state == EXCHANGING:
+            return self.exchange.request_complete
+        return self.state == AWAITING and self.write_paused
+
+    cdef void feed(self, const char* data, size_t size):
+        """Parses until the bytes end, or until they belong to a request that has to wait."""
+        cdef int error
+        cdef size_t taken
+        self.feeding = True
+        while size:
+            error = LLHTTP.execute(&self.parser, data, size)
+            if self.state == LINGERING or self.state == GONE or error == HPE_OK:
+                size = 0
+            elif error == HPE_PAUSED:
+                LLHTTP.resume(&self.parser)
+                taken = self.parser.error_pos - data
+                data += taken
+                size -= taken
+                if self.is_busy() or (self.state == AWAITING and not self.keep_alive):
+                    break
+            else:
+                self.on_parse_error(error)
+                size = 0
+        self.feeding = False
+        if size:
+            buffer_put(&self.pending, data, size)
+
+    cdef void after_event(self):
+        """Sends what the event has produced, in one call for each side; ends a connection that is over."""
+        if self.exchange.upstream is not None:
+            self.exchange.upstream.flush()
+        if self.state == AWAITING and (not self.keep_alive or (self.eof and self.pending.size == 0)):
+            self.end()
+        elif self.state == READING_HEAD and self.eof:
+            self.reject(BAD_REQUEST)
+        else:
+            self.wire.flush()
+
+    cdef void next_request(self):
+        """The answer has gone out: goes on with what has been pipelined, or ends."""
+        cdef Buffer pending
+        while self.state == AWAITING and not (self.feeding or self.write_paused):
+            if not self.keep_alive or self.pending.size == 0:
+                break
+            pending = self.pending
+            self.pending = Buffer(NULL, 0, 0)
+            self.feed(pending.data, pending.size)
+            buffer_free(&pending)
+        if self.feeding or self.state == GONE:
+            return
+        self.after_event()
+        if self.pending.size <= MAX_PENDING:
+            self.start_reading(STOP_PIPELINE)
+
+    cdef void begin_exchange(self, Code code):
+        """The head is read (or will never be: `code`): hands it to the exchange."""
+        cdef Exchange exchange = self.exchange
+        self.state = EXCHANGING
+        exchange.begin()
+        self.keep_alive = (self.keep_alive and code == NO_CODE and not self.worker.draining)
+        self.body_mark = 0
+        if code == NO_CODE:
+            exchange.resume()
+        else:
+            exchange.refuse(code)
+        if self.state == EXCHANGING:
+            self.arm_exchange()
+
+    cdef void reject(self, Code code):
+        """Answers what is not a request, or not yet, and closes."""
+        cdef Exchange exchange = self.exchange
+        self.worker.bad_requests += 1
+        admit_nothing(exchange)
+        self.begin_exchange(code)
+
+    cdef void on_parse_error(self, int error):
+        cdef char at
+        cdef Code code = BAD_REQUEST
+        if self.parse_error != NO_CODE:
+            code = self.parse_error
+        elif error == HPE_INVALID_VERSION or error == HPE_PAUSED_H2_UPGRADE:
+            code = VERSION_NOT_SUPPORTED
+        elif error == HPE_INVALID_METHOD:
+            # An unknown method in capitals is a method; anything else (TLS, say) is no HTTP.
+            at = self.parser.error_pos[0] if self.parser.error_pos != NULL else 0
+            code = NOT_IMPLEMENTED if 65 <= at <= 90 else BAD_REQUEST
+        if self.state == EXCHANGING:
+            self.keep_alive = False
+            self.exchange.refuse(BAD_FRAMING if code == BAD_REQUEST else code)
+        elif self.state == DISCARDING:
+            self.linger()
+        else:
+            self.reject(code)
+
+    cdef void arm_exchange(self):
+        cdef uint64_t due = self.exchange.deadline_ms
+        cdef uint64_t look = self.clock.now_ms + self.worker.plan.body_ms
+        if (self.write_paused or not self.exchange.request_complete) and look < due:
+            due = look
+        self.arm(due)
+
+    cdef void deadline_changed(self):
+        if self.state == EXCHANGING:
+            self.arm_exchange()
+
+    cdef void stop_reading(self, ReadStop reason):
+        if self.read_stops == 0 and self.wire.is_open() and not self.eof:
+            self.wire.transport.pause_reading()
+        self.read_stops |= reason
+
+    cdef void start_reading(self, ReadStop reason):
+        if self.read_stops & reason:
+            self.read_stops &= ~reason
+            if self.read_stops == 0 and self.wire.is_open() and not self.eof:
+                self.wire.transport.resume_reading()
+
+    cdef void pause_request(self):
+        self.stop_reading(STOP_BODY)
+
+    cdef void resume_request(self):
+        self.start_reading(STOP_BODY)
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    cdef Persistence persistence(self) noexcept:
+        if not self.keep_alive:
+            return CLOSE
+        return PERSIST if self.exchange.http_minor else PERSIST_HTTP10
+
+    cdef void send_interim(self, Exchange exchange, int status, const Head* head):
+        write_interim_head(status, head, &self.wire.out)
+        self.wire.flush()
+
+    cdef void send_head(self, Exchange exchange, const Head* head):
+        cdef BodyKind kind = exchange.response_framing.kind
+        cdef bint endless = kind == BODY_CHUNKED or kind == BODY_UNTIL_CLOSE
+        self.sends_chunks = endless and exchange.http_minor != 0
+        if ((endless and not self.sends_chunks) or self.worker.draining
+                or (exchange.expects_continue and not exchange.request_complete)):
+            # The client may or may not send the body that it asked leave for: out of step, so closed.
+            self.keep_alive = False
+        write_response_head(exchange, head, self.persistence(), self.sends_chunks, self.clock.date,
+                            &self.wire.out)
+
+    cdef void send_body(self, const char* data, size_t size):
+        if self.sends_chunks:
+            buffer_put_hex(&self.wire.out, size)
+            buffer_put(&self.wire.out, b"\r\n", 2)
+            self.wire.write(data, size)
+            self.wire.write(b"\r\n", 2)
+        else:
+            self.wire.write(data, size)
+
+    cdef void send_end(self, const Head* trailers):
+        if self.sends_chunks:
+            self.wire.write(b"0\r\n", 3)
+            if trailers != NULL:
+                write_trailers(trailers, &self.wire.out)
+            self.wire.write(b"\r\n", 2)
+
+    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body):
+        if exchange.error != NO_CODE and refusal(exchange.error).closes:
+            self.keep_alive = False
+        if not exchange.request_complete and not self.is_rest_short():
+            self.keep_alive = False
+        write_answer_head(exchange, fields, body.size, self.persistence(), self.clock.date, &self.wire.out)
+        if not exchange.is_head:
+            self.wire.write(body.data, body.size)
+
+    cdef bint is_rest_short(self):
+        """Whether the unread body is known to come and to be small enough to be read and thrown away."""
+        cdef Exchange exchange = self.exchange
+        return (exchange.request_framing.kind == BODY_LENGTH and not exchange.expects_continue
+                and exchange.request_framing.length - exchange.body_received <= MAX_DISCARD)
+
+    cdef void flush(self):
+        self.wire.flush()
+
+    cdef void exchange_over(self):
+        """The answer is written. Before another request, this one's body must have been read."""
+        if self.state != EXCHANGING:
+            return
+        self.start_reading(STOP_BODY)
+        if not self.keep_alive and (self.exchange.error != NO_CODE or not self.exchange.request_complete):
+            self.linger()
+        elif self.exchange.request_complete:
+            self.state = AWAITING
+            self.arm(self.clock.now_ms + self.worker.plan.idle_ms)
+            self.next_request()
+        else:
+            self.state = DISCARDING
+            self.discarded = 0
+            self.wire.flush()
+            self.arm(self.clock.now_ms + self.worker.plan.body_ms)
+
+    cdef void end(self):
+        """Closes in order: everything was read, so no reset follows."""
+        self.state = LINGERING
+        self.wire.close()
+        self.arm(self.clock.now_ms + LINGER_MS)
+
+    cdef void linger(self):
+        """Closes our side and throws away what still comes: a close with unread bytes would send a reset,
+        which can destroy the answer on its way (RFC 9112 section 9.6)."""
+        self.state = LINGERING
+        self.discarded = 0
+        self.pending.size = 0
+        if self.eof:
+            self.end()
+            return
+        self.start_reading(STOP_PIPELINE)
+        self.wire.finish_writing()
+        self.arm(self.clock.now_ms + LINGER_MS)
+
+    cdef void abort(self):
+        """The answer cannot be completed: the client must not take what it has for the whole."""
+        if self.state == GONE:
+            return
+        self.state = LINGERING
+        self.wire.flush()
+        if self.exchange.response_framing.kind == BODY_UNTIL_CLOSE or self.exchange.http_minor == 0:
+            self.wire.reset()
+        else:
+            self.wire.close()
+            self.arm(self.clock.now_ms + LINGER_MS)
+
+    cdef void drain(self):
+        """No further request: closes now when none runs."""
+        self.keep_alive = False
+        if self.state == AWAITING:
+            self.end()
+
+    cdef void drop(self):
+        self.wire.abort()
+
+    cdef uint64_t take_sent(self) noexcept:
+        """Bytes sent since the last call."""
+        cdef uint64_t sent = self.wire.sent
+        self.wire.sent = 0
+        return sent
+
+
+cdef void set_peer(Exchange exchange, peername):
+    """The peer's address as text and as 16 bytes; a Unix socket has none and is never trusted."""
+    text = peername[0] if isinstance(peername, tuple) else ""
+    cdef bytes encoded = text.partition("%")[0].encode()[:63]
+    memset(exchange.peer_address, 0, 16)
+    if b":" in encoded:
+        inet_pton(AF_INET6, encoded, exchange.peer_address)
+    elif encoded:
+        exchange.peer_address[10] = exchange.peer_address[11] = 0xFF
+        inet_pton(AF_INET, encoded, exchange.peer_address + 12)
+    else:
+        encoded = b"unknown"
+    memcpy(exchange.peer, <const char*>encoded, len(encoded) + 1)
+
+
+# --- the parser's callbacks ---------------------------------------------------------------------------
+
+cdef int on_message_begin(llhttp_t* parser) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    cdef Exchange exchange = downstream.exchange
+    cdef Plan plan = downstream.worker.plan
+    downstream.state = READING_HEAD
+    downstream.parse_error = NO_CODE
+    downstream.protocol_seen = False
+    downstream.arm(downstream.clock.now_ms + plan.head_ms)
+    exchange.started_ns = downstream.clock.now_ns
+    exchange.trailers.count = 0
+    head_reset(&exchange.request, plan.head_limit)
+    return 0
+
+
+cdef int on_protocol(llhttp_t* parser, const char* at, size_t size) noexcept:
+    """llhttp also reads RTSP and ICE, which begin with other letters."""
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    if not downstream.protocol_seen:
+        downstream.protocol_seen = True
+        if at[0] != 72:
+            downstream.parse_error = BAD_REQUEST
+            return -1
+    return 0
+
+
+cdef int on_url(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    head_target(&downstream.exchange.request, at, size)
+    return overflowed(downstream, &downstream.exchange.request, URI_TOO_LONG)
+
+
+cdef int overflowed(Http1Downstream downstream, const Head* head, Code code) noexcept:
+    if head.overflow:
+        downstream.parse_error = code
+        return -1
+    return 0
+
+
+cdef Head* current_head(Http1Downstream downstream) noexcept:
+    """Fields after the body are trailers."""
+    cdef Exchange exchange = downstream.exchange
+    if downstream.state == READING_HEAD:
+        return &exchange.request
+    if exchange.trailers.count == 0:
+        head_reset(&exchange.trailers, downstream.worker.plan.head_limit)
+    return &exchange.trailers
+
+
+cdef int on_header_field(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    cdef Head* head = current_head(downstream)
+    head_name(head, at, size)
+    return overflowed(downstream, head, HEADER_FIELDS_TOO_LARGE)
+
+
+cdef int on_header_value(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    cdef Head* head = current_head(downstream)
+    head_value(head, at, size)
+    return overflowed(downstream, head, HEADER_FIELDS_TOO_LARGE)
+
+
+cdef int on_headers_complete(llhttp_t* parser) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    head_complete(&downstream.exchange.request)
+    # No upgrade is offered: the request is an ordinary one, and nothing behind it goes by unread.
+    parser.upgrade = 0
+    downstream.keep_alive = LLHTTP.should_keep_alive(parser)
+    downstream.begin_exchange(admit(downstream.exchange, parser))
+    return -1 if downstream.state == LINGERING else 0
+
+
+cdef int on_body(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    if downstream.state == EXCHANGING:
+        downstream.exchange.on_request_body(at, size)
+    elif downstream.state == DISCARDING:
+        downstream.discarded += size
+        if downstream.discarded > MAX_DISCARD:
+            downstream.linger()
+    return -1 if downstream.state == LINGERING or downstream.state == GONE else 0
+
+
+cdef int on_message_complete(llhttp_t* parser) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    cdef Exchange exchange = downstream.exchange
+    if exchange.trailers.count:
+        head_complete(&exchange.trailers)
+    if downstream.state == EXCHANGING:
+        exchange.on_request_end()
+    elif downstream.state == DISCARDING:
+        downstream.state = AWAITING
+        downstream.arm(downstream.clock.now_ms + downstream.worker.plan.idle_ms)
+    return HPE_PAUSED
+
+
+LLHTTP.settings_init(&SETTINGS)
+SETTINGS.on_message_begin = on_message_begin
+SETTINGS.on_protocol = on_protocol
+SETTINGS.on_url = on_url
+SETTINGS.on_header_field = on_header_field
+SETTINGS.on_header_value = on_header_value
+SETTINGS.on_headers_complete = on_headers_complete
+SETTINGS.on_body = on_body
+SETTINGS.on_message_complete = on_message_complete

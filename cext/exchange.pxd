@@ -1,0 +1,132 @@
+"""One request and its answer, whatever HTTP version either side speaks.
+
+    downstream  --request-->   Exchange   --request-->   upstream
+    downstream  <--response--  Exchange   <--response--  upstream
+
+The two sides are abstract here; `downstream.pyx` and `upstream.pyx` speak HTTP/1.1 behind them.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from gateway.cext.buffer cimport Buffer
+from gateway.cext.clock cimport Timed
+from gateway.cext.framing cimport Framing
+from gateway.cext.head cimport Head, Target
+from gateway.cext.plan cimport Plan, Route
+from gateway.cext.pool cimport ConnectionState, Pool
+from gateway.cext.refusal cimport Code
+from gateway.cext.worker cimport Worker
+
+cdef enum:
+    MAX_CORRELATION_ID = 128
+
+
+cdef class Downstream(Timed):
+    """What an exchange asks of the client's side."""
+    cdef void send_interim(self, Exchange exchange, int status, const Head* head)
+    cdef void send_head(self, Exchange exchange, const Head* head)
+    cdef void send_body(self, const char* data, size_t size)
+    cdef void send_end(self, const Head* trailers)
+    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body)
+    cdef void flush(self)
+    cdef void pause_request(self)
+    cdef void resume_request(self)
+    cdef void exchange_over(self)
+    cdef void deadline_changed(self)
+    # … and the worker, of any connection
+    cdef void drain(self)
+    cdef void drop(self)
+    cdef uint64_t take_sent(self) noexcept
+    cdef void abort(self)
+
+
+cdef class Upstream(Timed):
+    """What an exchange asks of the service's side."""
+    cdef Exchange exchange
+    cdef ConnectionState state      # the pool's
+    cdef bint reused                # has served an exchange before
+    cdef void send_head(self, Exchange exchange)
+    cdef void send_body(self, const char* data, size_t size)
+    cdef void send_end(self, Exchange exchange)
+    cdef void flush(self)
+    cdef void pause_response(self)
+    cdef void resume_response(self)
+    cdef void abort(self)
+    # … and its pool
+    cdef bint is_open(self) noexcept
+    cdef void rest(self, uint64_t idle_ms)
+
+
+cdef class Exchange:
+    cdef Worker worker
+    cdef Downstream downstream
+    cdef Upstream upstream          # None until `forward` has one
+    cdef Plan plan
+    cdef uint64_t serial            # grows with each request, so that a stale queue entry is known
+
+    # The caller, set once for a connection
+    cdef char peer[64]              # text of the address
+    cdef uint8_t peer_address[16]   # IPv4 mapped
+    cdef const char* scheme
+
+    # The request: filled by the downstream
+    cdef Head request
+    cdef Head trailers
+    cdef const char* method
+    cdef uint32_t method_size
+    cdef uint32_t method_id         # as `gw_metrics_observe` counts it
+    cdef bint is_head
+    cdef bint is_idempotent
+    cdef int http_minor
+    cdef Target target
+    cdef uint32_t authority_off     # Host as received, in the request's arena
+    cdef uint32_t authority_size
+    cdef Buffer host                # lower-case name without port
+    cdef Framing request_framing
+    cdef bint expects_continue
+    cdef bint request_complete
+    cdef uint64_t body_received
+    cdef Buffer held                # body bytes that arrived before an upstream did
+
+    # What the stages fill
+    cdef Buffer path                # canonical
+    cdef Route route
+    cdef Buffer upstream_path
+    cdef bint trusted               # the peer stands in server.trusted_proxies
+    cdef int stage
+    cdef Pool pool
+    cdef bint waiting               # in the pool's queue
+    cdef int attempts
+
+    # The response
+    cdef int status
+    cdef Framing response_framing
+    cdef bint head_sent
+    cdef bint response_complete
+    cdef Code error
+    cdef uint64_t body_sent
+    cdef char correlation_id[MAX_CORRELATION_ID]
+    cdef uint32_t correlation_size
+    cdef bint active
+    cdef uint64_t started_ns
+    cdef uint64_t total_ms          # when service.timeouts.total is over
+    cdef uint64_t deadline_ms       # that, or the end of a wait for a connection
+    cdef Code deadline_code
+
+    cdef void begin(self)
+    cdef void resume(self)
+    cdef void refuse(self, Code code)
+    cdef void answer(self, int status, Buffer* fields, Buffer* body)
+    cdef void attach(self, Upstream upstream)
+    cdef void on_request_body(self, const char* data, size_t size)
+    cdef void on_request_end(self)
+    cdef void on_interim(self, int status, const Head* head)
+    cdef void on_response_head(self, int status, const Head* head, Framing framing)
+    cdef void on_response_body(self, const char* data, size_t size)
+    cdef void on_response_end(self, const Head* trailers)
+    cdef void on_upstream_failed(self, Code code, bint replayable)
+    cdef void on_downstream_lost(self)
+    cdef void choose_correlation_id(self)
+    cdef void drop_upstream(self)
+    cdef void wait_until(self, uint64_t due_ms)
+    cdef void finish(self)

@@ -1,0 +1,317 @@
+"""The life of an exchange: begin, decide stage by stage, pass both bodies, finish exactly once."""
+
+from libc.string cimport memcpy, strlen
+
+from gateway.cext.buffer cimport buffer_free, buffer_put
+from gateway.cext.clock cimport NEVER
+from gateway.cext.framing cimport BODY_NONE
+from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
+from gateway.cext.plan cimport GO, Verdict
+from gateway.cext.refusal cimport (
+    BODY_TOO_LARGE,
+    METHOD_NOT_ALLOWED,
+    NO_CODE,
+    UPSTREAM_OVERLOADED,
+    UPSTREAM_TIMEOUT,
+    Row,
+    refusal,
+)
+from gateway.cext.stages cimport match, write_allow
+
+
+cdef class Downstream(Timed):
+    cdef void send_interim(self, Exchange exchange, int status, const Head* head):
+        raise NotImplementedError
+
+    cdef void send_head(self, Exchange exchange, const Head* head):
+        raise NotImplementedError
+
+    cdef void send_body(self, const char* data, size_t size):
+        raise NotImplementedError
+
+    cdef void send_end(self, const Head* trailers):
+        raise NotImplementedError
+
+    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body):
+        raise NotImplementedError
+
+    cdef void flush(self):
+        raise NotImplementedError
+
+    cdef void pause_request(self):
+        raise NotImplementedError
+
+    cdef void resume_request(self):
+        raise NotImplementedError
+
+    cdef void exchange_over(self):
+        raise NotImplementedError
+
+    cdef void deadline_changed(self):
+        raise NotImplementedError
+
+    cdef void drain(self):
+        raise NotImplementedError
+
+    cdef void drop(self):
+        raise NotImplementedError
+
+    cdef uint64_t take_sent(self) noexcept:
+        return 0
+
+    cdef void abort(self):
+        raise NotImplementedError
+
+
+cdef class Upstream(Timed):
+    cdef void send_head(self, Exchange exchange):
+        raise NotImplementedError
+
+    cdef void send_body(self, const char* data, size_t size):
+        raise NotImplementedError
+
+    cdef void send_end(self, Exchange exchange):
+        raise NotImplementedError
+
+    cdef void flush(self):
+        raise NotImplementedError
+
+    cdef void pause_response(self):
+        raise NotImplementedError
+
+    cdef void resume_response(self):
+        raise NotImplementedError
+
+    cdef void abort(self):
+        raise NotImplementedError
+
+    cdef bint is_open(self) noexcept:
+        return False
+
+    cdef void rest(self, uint64_t idle_ms):
+        raise NotImplementedError
+
+
+cdef class Exchange:
+    def __cinit__(self, Worker worker, Downstream downstream):
+        self.worker = worker
+        self.downstream = downstream
+
+    def __dealloc__(self):
+        head_free(&self.request)
+        head_free(&self.trailers)
+        buffer_free(&self.host)
+        buffer_free(&self.path)
+        buffer_free(&self.upstream_path)
+        buffer_free(&self.held)
+
+    cdef void begin(self):
+        """The head is whole and its framing is sound: counts the exchange and runs the stages."""
+        self.active = True
+        self.plan = self.worker.plan
+        self.route = self.plan.unrouted
+        self.upstream = None
+        self.pool = None
+        self.waiting = False
+        self.attempts = 0
+        self.stage = 0
+        self.status = 0
+        self.error = NO_CODE
+        self.head_sent = False
+        self.response_complete = False
+        self.request_complete = self.request_framing.kind == BODY_NONE
+        self.body_received = 0
+        self.body_sent = 0
+        self.held.size = 0
+        self.deadline_ms = self.total_ms = NEVER
+        self.deadline_code = UPSTREAM_TIMEOUT
+        self.path.size = 0
+        self.trusted = self.plan.trusted_count != 0 and self.plan.is_trusted(self.peer_address)
+        self.choose_correlation_id()
+        self.worker.exchanges += 1
+
+    cdef void choose_correlation_id(self):
+        """Taken from a trusted caller when it is short and printable, made otherwise."""
+        cdef uint32_t i, size
+        cdef const char* value
+        if self.trusted:
+            for i in range(self.request.count):
+                if self.request.fields[i].id == FIELD_CORRELATION_ID:
+                    size = self.request.fields[i].value_len
+                    value = field_value(&self.request, i)
+                    if is_correlation_id(value, size):
+                        memcpy(self.correlation_id, value, size)
+                        self.correlation_size = size
+                        return
+        self.correlation_size = self.worker.make_id(self.correlation_id)
+
+    cdef void resume(self):
+        """Runs the stages from where the exchange stands until one refuses or waits."""
+        cdef Verdict verdict
+        if self.route is self.plan.unrouted:
+            if match(self) != GO:
+                return
+        while self.stage < self.route.stage_count:
+            verdict = self.route.stages[self.stage](self)
+            self.stage += 1
+            if verdict != GO:
+                return
+
+    cdef void refuse(self, Code code):
+        """Ends the exchange with the gateway's own answer, or by a cut once the head has gone out."""
+        cdef const Row* row = refusal(code)
+        cdef Buffer fields = Buffer(NULL, 0, 0)
+        cdef Buffer body = Buffer(NULL, 0, 0)
+        if not self.active:
+            return
+        self.error = code
+        if self.head_sent:
+            self.finish()
+            self.downstream.abort()
+            return
+        write_refusal(self, row, &body)
+        buffer_put(&fields, b"Content-Type: application/json\r\n", 32)
+        if code == METHOD_NOT_ALLOWED:
+            write_allow(self, &fields)
+        elif row.status == 503:
+            buffer_put(&fields, b"Retry-After: 1\r\n", 16)
+        self.answer(row.status, &fields, &body)
+        buffer_free(&fields)
+        buffer_free(&body)
+
+    cdef void answer(self, int status, Buffer* fields, Buffer* body):
+        """Answers without an upstream. `fields` are whole lines; Content-Length is added."""
+        self.status = status
+        self.head_sent = True
+        self.response_complete = True
+        self.body_sent = 0 if self.is_head else body.size
+        self.drop_upstream()
+        self.downstream.send_answer(self, fields, body)
+        self.finish()
+        self.downstream.exchange_over()
+
+    cdef void wait_until(self, uint64_t due_ms):
+        """Bounds a wait for a connection within the exchange's own deadline."""
+        if due_ms < self.deadline_ms:
+            self.deadline_ms = due_ms
+            self.deadline_code = UPSTREAM_OVERLOADED
+            self.downstream.deadline_changed()
+
+    cdef void attach(self, Upstream upstream):
+        """A connection is ours: sends what there is of the request. The caller flushes."""
+        self.waiting = False
+        self.deadline_ms = self.total_ms
+        self.deadline_code = UPSTREAM_TIMEOUT
+        self.upstream = upstream
+        upstream.exchange = self
+        upstream.send_head(self)
+        if self.held.size:
+            upstream.send_body(self.held.data, self.held.size)
+            buffer_free(&self.held)
+        if self.request_complete:
+            upstream.send_end(self)
+
+    cdef void on_request_body(self, const char* data, size_t size):
+        if not self.active:
+            return
+        self.body_received += size
+        if self.route.body_limit and self.body_received > self.route.body_limit:
+            self.refuse(BODY_TOO_LARGE)
+        elif self.upstream is not None:
+            self.upstream.send_body(data, size)
+        else:
+            buffer_put(&self.held, data, size)
+            self.downstream.pause_request()
+
+    cdef void on_request_end(self):
+        if not self.request_complete:
+            self.request_complete = True
+            if self.upstream is not None:
+                self.upstream.send_end(self)
+
+    cdef void on_interim(self, int status, const Head* head):
+        if self.http_minor and (status != 100 or self.expects_continue):
+            self.downstream.send_interim(self, status, head)
+
+    cdef void on_response_head(self, int status, const Head* head, Framing framing):
+        self.status = status
+        self.response_framing = framing
+        self.head_sent = True
+        self.downstream.send_head(self, head)
+
+    cdef void on_response_body(self, const char* data, size_t size):
+        self.body_sent += size
+        self.downstream.send_body(data, size)
+
+    cdef void on_response_end(self, const Head* trailers):
+        """The upstream has let go of the exchange before."""
+        self.response_complete = True
+        self.downstream.send_end(trailers)
+        self.finish()
+        self.downstream.exchange_over()
+
+    cdef void on_upstream_failed(self, Code code, bint replayable):
+        """The connection is lost, or was never made.
+
+        `replayable`: it had served before and died before a byte of this answer came, so the service may
+        never have seen the request (RFC 9112 section 9.3.1). Sent once more, on a fresh connection.
+        """
+        cdef Pool pool = self.pool
+        self.upstream = None
+        self.waiting = False
+        if (replayable and self.attempts == 0 and self.is_idempotent
+                and self.request_framing.kind == BODY_NONE):
+            self.attempts += 1
+            pool.count_retry()
+            pool.acquire(self, True)
+            return
+        self.refuse(code)
+
+    cdef void on_downstream_lost(self):
+        self.finish()
+
+    cdef void drop_upstream(self):
+        cdef Upstream upstream = self.upstream
+        if upstream is not None:
+            self.upstream = None
+            upstream.exchange = None
+            upstream.abort()
+
+    cdef void finish(self):
+        """Exactly once for each exchange, on every path: counts, logs, lets go of the upstream."""
+        if not self.active:
+            return
+        self.active = False
+        self.drop_upstream()
+        if self.waiting:
+            self.waiting = False
+            self.pool.leave_queue()
+        self.serial += 1
+        self.worker.exchanges -= 1
+        self.worker.record(self)
+        self.plan = None
+
+
+cdef bint is_correlation_id(const char* value, uint32_t size) noexcept:
+    cdef uint32_t i
+    if size == 0 or size > MAX_CORRELATION_ID:
+        return False
+    for i in range(size):
+        # Printable ASCII without what would need escaping in JSON or a log line.
+        if not 33 <= value[i] <= 126 or value[i] == 34 or value[i] == 92:
+            return False
+    return True
+
+
+cdef void write_refusal(Exchange exchange, const Row* row, Buffer* body):
+    put_text(body, b'{"error":"')
+    put_text(body, row.message)
+    put_text(body, b'","code":"')
+    put_text(body, row.code)
+    put_text(body, b'","correlationId":"')
+    buffer_put(body, exchange.correlation_id, exchange.correlation_size)
+    put_text(body, b'","retryAfter":1}\n' if row.status == 503 else b'"}\n')
+
+
+cdef void put_text(Buffer* buffer, const char* text) noexcept:
+    buffer_put(buffer, text, strlen(text))

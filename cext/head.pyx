@@ -1,0 +1,316 @@
+"""Fills a Head from a parser's spans, says what each field is, and takes a request target apart."""
+
+from libc.stdlib cimport abort, free, realloc
+from libc.string cimport memchr, memcmp, memset
+
+from gateway.cext.buffer cimport buffer_free, buffer_put
+
+
+cdef void head_free(Head* head) noexcept nogil:
+    buffer_free(&head.arena)
+    free(head.fields)
+    head.fields = NULL
+    head.count = head.capacity = 0
+
+
+cdef void head_reset(Head* head, size_t limit) noexcept nogil:
+    head.arena.size = 0
+    head.count = 0
+    head.target_size = 0
+    head.in_value = False
+    head.overflow = False
+    head.limit = limit
+
+
+cdef inline bint has_room(Head* head, size_t size) noexcept nogil:
+    # Four bytes a field stand for ": " and CRLF, so that empty fields are not free.
+    if head.arena.size + 4 * head.count + size > head.limit:
+        head.overflow = True
+    return not head.overflow
+
+
+cdef void head_target(Head* head, const char* at, size_t size) noexcept nogil:
+    if has_room(head, size):
+        buffer_put(&head.arena, at, size)
+        head.target_size += <uint32_t>size
+
+
+cdef void close_field(Head* head) noexcept nogil:
+    cdef GwField* field
+    if head.count:
+        field = &head.fields[head.count - 1]
+        # Trailing white space is not part of a value (RFC 9110 section 5.5).
+        while field.value_len and is_blank(head.arena.data[field.value_off + field.value_len - 1]):
+            field.value_len -= 1
+        field.id = classify(head.arena.data + field.name_off, field.name_len)
+
+
+cdef inline bint is_blank(char byte) noexcept nogil:
+    return byte == 32 or byte == 9
+
+
+cdef bint grow(Head* head) noexcept nogil:
+    if head.capacity == MAX_FIELDS:
+        head.overflow = True
+        return False
+    head.capacity = 16 if head.capacity == 0 else head.capacity * 2
+    head.fields = <GwField*>realloc(head.fields, head.capacity * sizeof(GwField))
+    if head.fields == NULL:
+        abort()
+    return True
+
+
+cdef void head_name(Head* head, const char* at, size_t size) noexcept nogil:
+    cdef GwField* field
+    if not has_room(head, size):
+        return
+    if head.in_value or head.count == 0:
+        close_field(head)
+        if head.count == head.capacity and not grow(head):
+            return
+        field = &head.fields[head.count]
+        head.count += 1
+        head.in_value = False
+        field.name_off = <uint32_t>head.arena.size
+        field.name_len = 0
+        field.value_off = field.name_off
+        field.value_len = 0
+        field.id = FIELD_OTHER
+    else:
+        field = &head.fields[head.count - 1]
+    buffer_put(&head.arena, at, size)
+    field.name_len += <uint32_t>size
+
+
+cdef void head_value(Head* head, const char* at, size_t size) noexcept nogil:
+    cdef GwField* field
+    if not has_room(head, size):
+        return
+    field = &head.fields[head.count - 1]
+    if not head.in_value:
+        head.in_value = True
+        field.value_off = <uint32_t>head.arena.size
+    buffer_put(&head.arena, at, size)
+    field.value_len += <uint32_t>size
+
+
+cdef void head_complete(Head* head) noexcept nogil:
+    close_field(head)
+    head.in_value = True
+
+
+cdef bint name_equals(const char* name, size_t size, const char* lower, size_t lower_size) noexcept nogil:
+    """Whether `name` is `lower` in any case. Field names are tokens, so OR-ing 0x20 folds only letters."""
+    cdef size_t i
+    if size != lower_size:
+        return False
+    for i in range(size):
+        if (name[i] | 0x20) != lower[i]:
+            return False
+    return True
+
+
+cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
+    """The FieldId of a name: by length first, so that most names cost one comparison or none."""
+    if size == 4:
+        if name_equals(name, 4, b"host", 4):
+            return FIELD_HOST
+        if name_equals(name, 4, b"date", 4):
+            return FIELD_DATE
+    elif size == 2:
+        if name_equals(name, 2, b"te", 2):
+            return FIELD_TE
+    elif size == 3:
+        if name_equals(name, 3, b"via", 3):
+            return FIELD_VIA
+    elif size == 6:
+        if name_equals(name, 6, b"expect", 6):
+            return FIELD_EXPECT
+        if name_equals(name, 6, b"cookie", 6):
+            return FIELD_NO_TRAILER
+    elif size == 7:
+        if name_equals(name, 7, b"upgrade", 7):
+            return FIELD_HOP
+        if name_equals(name, 7, b"trailer", 7):
+            return FIELD_TRAILER
+    elif size == 8:
+        if name_equals(name, 8, b"x-scopes", 8):
+            return FIELD_IDENTITY
+    elif size == 9:
+        if name_equals(name, 9, b"forwarded", 9):
+            return FIELD_FORWARDED
+        if name_equals(name, 9, b"x-user-id", 9):
+            return FIELD_IDENTITY
+        if name_equals(name, 9, b"x-real-ip", 9):
+            return FIELD_FORWARDED
+    elif size == 10:
+        if name_equals(name, 10, b"connection", 10):
+            return FIELD_CONNECTION
+        if name_equals(name, 10, b"keep-alive", 10):
+            return FIELD_HOP
+        if name_equals(name, 10, b"set-cookie", 10):
+            return FIELD_NO_TRAILER
+    elif size == 11:
+        if name_equals(name, 11, b"x-client-id", 11):
+            return FIELD_IDENTITY
+    elif size == 12:
+        if name_equals(name, 12, b"content-type", 12):
+            return FIELD_NO_TRAILER
+    elif size == 13:
+        if name_equals(name, 13, b"authorization", 13):
+            return FIELD_NO_TRAILER
+        if name_equals(name, 13, b"cache-control", 13):
+            return FIELD_NO_TRAILER
+        if name_equals(name, 13, b"content-range", 13):
+            return FIELD_NO_TRAILER
+    elif size == 14:
+        if name_equals(name, 14, b"content-length", 14):
+            return FIELD_CONTENT_LENGTH
+    elif size == 15:
+        if name_equals(name, 15, b"x-forwarded-for", 15):
+            return FIELD_FORWARDED_FOR
+    elif size == 16:
+        if name_equals(name, 16, b"x-correlation-id", 16):
+            return FIELD_CORRELATION_ID
+        if name_equals(name, 16, b"x-forwarded-host", 16):
+            return FIELD_FORWARDED_HOST
+        if name_equals(name, 16, b"proxy-connection", 16):
+            return FIELD_HOP
+        if name_equals(name, 16, b"content-encoding", 16):
+            return FIELD_NO_TRAILER
+        if name_equals(name, 16, b"x-forwarded-port", 16):
+            return FIELD_FORWARDED
+    elif size == 17:
+        if name_equals(name, 17, b"transfer-encoding", 17):
+            return FIELD_TRANSFER_ENCODING
+        if name_equals(name, 17, b"x-forwarded-proto", 17):
+            return FIELD_FORWARDED_PROTO
+    elif size == 18:
+        if name_equals(name, 18, b"proxy-authenticate", 18):
+            return FIELD_HOP
+        if name_equals(name, 18, b"x-forwarded-prefix", 18):
+            return FIELD_FORWARDED
+    elif size == 19:
+        if name_equals(name, 19, b"proxy-authorization", 19):
+            return FIELD_HOP
+    if memchr(name, 95, size) != NULL:
+        return FIELD_UNDERSCORE
+    return FIELD_OTHER
+
+
+cdef bint token_in_list(const char* list, size_t size, const char* token, size_t token_size) noexcept nogil:
+    """Whether a comma-separated list (RFC 9110 section 5.6.1) names `token`, which is lower-case."""
+    cdef size_t start, stop, end, at = 0
+    while at <= size:
+        end = at
+        while end < size and list[end] != 44:
+            end += 1
+        start = at
+        stop = end
+        while start < stop and is_blank(list[start]):
+            start += 1
+        while stop > start and is_blank(list[stop - 1]):
+            stop -= 1
+        if name_equals(list + start, stop - start, token, token_size):
+            return True
+        at = end + 1
+    return False
+
+
+cdef Target split_target(const char* target, size_t size) noexcept nogil:
+    """RFC 9112 section 3.2. Authority-form belongs to CONNECT alone, which is refused before."""
+    cdef Target parts
+    cdef size_t start = 0, end
+    cdef const char* mark
+    memset(&parts, 0, sizeof(parts))
+    parts.form = TARGET_INVALID
+    if size == 1 and target[0] == 42:
+        parts.form = TARGET_ASTERISK
+        return parts
+    if size and target[0] == 47:
+        parts.form = TARGET_ORIGIN
+    elif size > 7 and (memcmp(target, b"http://", 7) == 0 or memcmp(target, b"HTTP://", 7) == 0):
+        start = 7
+    elif size > 8 and (memcmp(target, b"https://", 8) == 0 or memcmp(target, b"HTTPS://", 8) == 0):
+        start = 8
+    else:
+        return parts
+    if start:
+        parts.form = TARGET_ABSOLUTE
+        end = start
+        while end < size and target[end] != 47 and target[end] != 63:
+            end += 1
+        parts.host_off = <uint32_t>start
+        parts.host_size = <uint32_t>(end - start)
+        start = end
+    mark = <const char*>memchr(target + start, 63, size - start)
+    end = size if mark == NULL else mark - target
+    parts.path_off = <uint32_t>start
+    parts.path_size = <uint32_t>(end - start)
+    if mark != NULL:
+        parts.has_query = True
+        parts.query_off = <uint32_t>(end + 1)
+        parts.query_size = <uint32_t>(size - end - 1)
+    return parts
+
+
+cdef int64_t parse_host(const char* host, size_t size, char* out) noexcept nogil:
+    """Checks a Host value (RFC 9110 section 7.2: uri-host [":" port]) and writes its lower-case name.
+
+    `out` has room for `size` bytes. Returns the name's length, or -1 for anything that two servers could
+    read in two ways: user info, a path, blanks, an empty name, a port that is none.
+    """
+    cdef size_t end, i
+    cdef char c
+    if size == 0:
+        return -1
+    if host[0] == 91:
+        end = 1
+        while end < size and host[end] != 93:
+            c = host[end]
+            if not (is_hex(c) or c == 58 or c == 46):
+                return -1
+            end += 1
+        if end >= size or end < 3:
+            return -1
+        end += 1
+    else:
+        end = 0
+        while end < size and host[end] != 58:
+            c = host[end]
+            if not (is_alnum(c) or c == 45 or c == 46 or c == 95 or c == 126):
+                return -1
+            end += 1
+    if end == 0:
+        return -1
+    if not is_port(host + end, size - end):
+        return -1
+    for i in range(end):
+        c = host[i]
+        out[i] = c | 0x20 if 65 <= c <= 90 else c
+    if end > 1 and out[end - 1] == 46:
+        end -= 1
+    return <int64_t>end
+
+
+cdef bint is_port(const char* text, size_t size) noexcept nogil:
+    """Nothing, or a colon and up to five digits up to 65535 (RFC 3986 lets them be absent)."""
+    cdef uint32_t port = 0
+    cdef size_t i
+    if size == 0:
+        return True
+    if text[0] != 58 or size > 6:
+        return False
+    for i in range(1, size):
+        if not 48 <= text[i] <= 57:
+            return False
+        port = port * 10 + <uint32_t>(text[i] - 48)
+    return port <= 65535
+
+
+cdef inline bint is_hex(char c) noexcept nogil:
+    return 48 <= c <= 57 or 97 <= (c | 0x20) <= 102
+
+
+cdef inline bint is_alnum(char c) noexcept nogil:
+    return 48 <= c <= 57 or 97 <= (c | 0x20) <= 122

@@ -1,0 +1,70 @@
+"""The compiled configuration as the data plane reads it. Immutable: a reload makes another one."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+from gateway.cext.exchange cimport Exchange
+from gateway.cext.native cimport GwBalancer, GwRoutes
+
+
+cdef enum Verdict:
+    """What a stage decides about an exchange."""
+    GO
+    REFUSED     # the answer is on its way
+    WAIT        # somebody will call `Exchange.resume`
+
+ctypedef Verdict (*Stage)(Exchange) noexcept
+
+cdef enum:
+    MAX_STAGES = 8
+
+
+cdef struct Network:
+    uint8_t address[16]     # IPv4 as ::ffff:a.b.c.d
+    uint32_t prefix         # bits
+
+
+cdef class Service:
+    cdef readonly str name
+    cdef bytes log_name             # the name as a JSON string
+    cdef uint32_t label
+    cdef object balancer
+    cdef const GwBalancer* balancer_handle
+    cdef readonly list pools        # of Pool, in the order of the balancer's indexes
+    cdef bytes host                 # sent as Host instead of the downstream's, or None
+    cdef uint64_t connect_ms        # each timeout: 0 = none
+    cdef uint64_t response_ms
+    cdef uint64_t idle_ms
+    cdef uint64_t total_ms
+
+
+cdef class Route:
+    cdef readonly str path
+    cdef uint32_t label
+    cdef uint32_t service_label
+    cdef Service service            # None for what the gateway answers itself
+    cdef bytes cut                  # leading part of the canonical path that is taken off …
+    cdef bytes put                  # … and what stands there instead
+    cdef uint64_t body_limit        # bytes, 0 = none
+    cdef bytes log_path             # the pattern as a JSON string
+    cdef Stage stages[MAX_STAGES]
+    cdef int stage_count
+
+
+cdef class Plan:
+    cdef readonly uint32_t generation
+    cdef object table
+    cdef const GwRoutes* routes_handle
+    cdef bint keep_encoded_slash
+    cdef readonly list routes       # of Route
+    cdef readonly list services     # of Service
+    cdef list service_specs         # only until the pools are configured
+    cdef Route health               # GET /health
+    cdef Route unrouted             # what a refusal before any match is counted under
+    cdef size_t head_limit          # bytes
+    cdef uint64_t head_ms
+    cdef uint64_t body_ms
+    cdef uint64_t idle_ms
+    cdef uint32_t connection_limit  # of this worker
+    cdef Network* trusted
+    cdef size_t trusted_count
+    cdef bint is_trusted(self, const uint8_t* address) noexcept

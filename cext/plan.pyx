@@ -1,0 +1,111 @@
+"""Builds a Plan from the JSON that the control process publishes."""
+
+import ipaddress
+import json
+
+import orjson
+
+from gateway import _core
+
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport abort, free, malloc
+from libc.string cimport memcmp, memcpy
+
+from gateway.cext.stages cimport compile_stages, respond_health
+
+
+cdef class Service:
+    def __init__(self, dict spec, list pools, uint64_t seed):
+        timeouts = spec["timeouts"]
+        self.name = spec["name"]
+        self.log_name = json.dumps(self.name).encode()
+        self.label = spec["label"]
+        self.pools = pools
+        weights = [endpoint["weight"] for endpoint in spec["endpoints"]]
+        # Workers start at different places of the schedule, so that they do not move in step.
+        self.balancer = _core.Balancer(spec["balance"], weights, seed)
+        self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
+        self.host = spec["host"].encode() if spec["host"] else None
+        self.connect_ms = milliseconds(timeouts["connect"])
+        self.response_ms = milliseconds(timeouts["response"])
+        self.idle_ms = milliseconds(timeouts["idle"])
+        self.total_ms = milliseconds(timeouts["total"])
+
+
+cdef class Route:
+    def __init__(self, str path, label, service_label):
+        self.path = path
+        self.label = label
+        self.service_label = service_label
+        self.log_path = json.dumps(path).encode()
+        self.cut = self.put = b""
+
+
+cdef Route build_route(dict spec, list services):
+    cdef Service service = services[spec["service"]]
+    cdef Route route = Route(spec["path"], spec["label"], service.label)
+    route.service = service
+    route.body_limit = spec["body"]
+    if spec["strip_prefix"]:
+        route.cut = spec["strip_prefix"].rstrip("/").encode()
+    elif spec["replace_prefix"]:
+        route.cut, route.put = (part.rstrip("/").encode() for part in spec["replace_prefix"])
+    compile_stages(route)
+    return route
+
+
+def milliseconds(seconds) -> int:
+    return round(seconds * 1000)
+
+
+cdef class Plan:
+    def __init__(self, content: bytes, make_service, labels: dict):
+        """`make_service(spec) -> Service` keeps the pools of endpoints that stay."""
+        spec = orjson.loads(content)
+        server = spec["server"]
+        limits = server["limits"]
+        self.generation = spec["generation"]
+        self.table = _core.RouteTable(spec["routes"], server["encoded_slashes"])
+        self.routes_handle = <const GwRoutes*><uintptr_t>self.table.address
+        self.keep_encoded_slash = server["encoded_slashes"] == "keep"
+        self.service_specs = spec["services"]
+        self.services = [make_service(service) for service in spec["services"]]
+        self.routes = [build_route(route, self.services) for route in spec["routes"]]
+        self.health = Route("/health", labels["/health"], labels["-"])
+        self.health.stages[0] = respond_health
+        self.health.stage_count = 1
+        self.unrouted = Route("-", labels["-"], labels["-"])
+        self.head_limit = limits["head"]
+        self.head_ms = milliseconds(limits["head_timeout"])
+        self.body_ms = milliseconds(limits["body_timeout"])
+        self.idle_ms = milliseconds(limits["idle_timeout"])
+        self.connection_limit = max(1, -(-limits["connections"] // server["workers"]))
+        self.set_trusted(server["trusted_proxies"])
+
+    def __dealloc__(self):
+        free(self.trusted)
+
+    def set_trusted(self, networks: list) -> None:
+        self.trusted = <Network*>malloc(max(1, len(networks)) * sizeof(Network))
+        if self.trusted == NULL:
+            abort()
+        for text in networks:
+            network = ipaddress.ip_network(text, strict=False)
+            packed, prefix = network.network_address.packed, network.prefixlen
+            if network.version == 4:
+                packed, prefix = bytes(10) + b"\xff\xff" + packed, prefix + 96
+            memcpy(self.trusted[self.trusted_count].address, <const char*>packed, 16)
+            self.trusted[self.trusted_count].prefix = prefix
+            self.trusted_count += 1
+
+    cdef bint is_trusted(self, const uint8_t* address) noexcept:
+        """Whether a peer (16 bytes, IPv4 mapped) stands in `server.trusted_proxies`."""
+        cdef size_t i
+        cdef uint32_t whole, rest
+        for i in range(self.trusted_count):
+            whole = self.trusted[i].prefix // 8
+            rest = self.trusted[i].prefix % 8
+            if memcmp(self.trusted[i].address, address, whole) == 0 and (
+                    rest == 0 or (self.trusted[i].address[whole] ^ address[whole]) >> (8 - rest) == 0):
+                return True
+        return False

@@ -1,0 +1,58 @@
+"""Keep-alive connections to one endpoint, as a state machine with an explicit state for each."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from gateway.cext.exchange cimport Exchange, Upstream
+from gateway.cext.plan cimport Verdict
+from gateway.cext.refusal cimport Code
+from gateway.cext.worker cimport Worker
+
+
+cdef enum ConnectionState:
+    DIALING         # not yet connected
+    IDLE            # on the stack, ready
+    BUSY            # belongs to an exchange
+    CLOSED          # no longer counted
+
+
+cdef class Pool:
+    cdef Worker worker
+    cdef readonly str url
+    cdef bytes authority            # Host for a request that had none (HTTP/1.0)
+    cdef object host
+    cdef object port
+    cdef object unix                # path of a Unix socket, or None
+    cdef uint32_t service_label
+    cdef int max_connections
+    cdef int max_queue
+    cdef uint64_t pool_idle_ms      # how long an idle connection is kept
+    cdef uint64_t connect_ms
+    cdef uint64_t response_ms       # request sent -> response head; 0 = none
+    cdef uint64_t stream_idle_ms    # between two reads of a response; 0 = none
+    cdef bint retired               # left by the plan: finishes what runs, keeps nothing
+
+    cdef list idle                  # of Upstream; the last one in is the first one out
+    cdef readonly int open          # connections in any state but CLOSED
+    cdef int dialing
+    cdef object queue               # deque of (Exchange, serial), oldest first
+    cdef readonly int queued        # of those, the ones that still wait
+
+    cdef uint64_t reused            # counted here, published on the tick
+    cdef uint64_t published_reused
+    cdef int published_active
+    cdef int published_idle
+    cdef int published_queued
+
+    cdef void configure(self, dict service)
+    cdef Verdict acquire(self, Exchange exchange, bint fresh)
+    cdef void leave_queue(self)
+    cdef void release(self, Upstream upstream)
+    cdef void forget(self, Upstream upstream)
+    cdef void dialed(self, Upstream upstream)
+    cdef void dial_failed(self, Code code)
+    cdef void start_dials(self)
+    cdef Exchange next_waiting(self)
+    cdef void count(self, uint32_t counter) noexcept
+    cdef void count_retry(self)
+    cdef void publish(self)
+    cdef void retire(self)

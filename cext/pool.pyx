@@ -1,0 +1,201 @@
+"""The pool of one endpoint, in one worker.
+
+    (dial) --> DIALING --> BUSY <--> IDLE        any --> CLOSED
+
+An exchange takes the connection that became idle last, so that few stay warm and the rest run into their idle
+timeout. Without one it dials, up to `max_connections`; beyond that it waits in a bounded queue. Whichever
+connection comes free first, dialled or released, serves whoever has waited longest.
+"""
+
+import asyncio
+from collections import deque
+
+from gateway.cext.native cimport (
+    GW_UPSTREAM_CONNECTIONS_ACTIVE,
+    GW_UPSTREAM_CONNECTIONS_IDLE,
+    GW_UPSTREAM_CONNECTS_TOTAL,
+    GW_UPSTREAM_CONNECT_FAILURES_TOTAL,
+    GW_UPSTREAM_QUEUE,
+    GW_UPSTREAM_QUEUE_FULL_TOTAL,
+    GW_UPSTREAM_RETRIES_TOTAL,
+    GW_UPSTREAM_REUSED_TOTAL,
+    gw_metrics_service_add,
+)
+from gateway.cext.plan cimport GO, REFUSED, WAIT
+from gateway.cext.refusal cimport (
+    UPSTREAM_CONNECT_FAILED,
+    UPSTREAM_CONNECT_TIMEOUT,
+    UPSTREAM_OVERLOADED,
+)
+from gateway.cext.upstream cimport Http1Upstream
+
+
+cdef class Pool:
+    def __init__(self, Worker worker, dict service, dict endpoint):
+        self.worker = worker
+        self.url = endpoint["url"]
+        self.host = endpoint["host"]
+        self.port = endpoint["port"]
+        self.unix = endpoint["unix"]
+        self.authority = b"localhost" if self.unix else f"{self.host}:{self.port}".encode()
+        self.idle = []
+        self.queue = deque()
+        self.configure(service)
+
+    def __repr__(self):
+        return (
+            f"<Pool {self.url} open={self.open} dialing={self.dialing} idle={len(self.idle)} "
+            f"queued={self.queued}{' retired' if self.retired else ''}>"
+        )
+
+    cdef void configure(self, dict service):
+        """Takes the settings of a (new) plan; connections stay."""
+        pool = service["pool"]
+        timeouts = service["timeouts"]
+        self.service_label = service["label"]
+        self.max_connections = pool["max_connections"]
+        self.max_queue = pool["max_queue"]
+        self.pool_idle_ms = round(pool["idle_timeout"] * 1000)
+        self.connect_ms = round(timeouts["connect"] * 1000)
+        self.response_ms = round(timeouts["response"] * 1000)
+        self.stream_idle_ms = round(timeouts["idle"] * 1000)
+        self.retired = False
+
+    cdef Verdict acquire(self, Exchange exchange, bint fresh):
+        """A connection for `exchange`: now, or later through `Exchange.attach`. `fresh`: not a used one."""
+        cdef Upstream upstream
+        exchange.pool = self
+        if self.idle and not fresh:
+            upstream = <Upstream>self.idle.pop()
+            upstream.state = BUSY
+            upstream.reused = True
+            self.reused += 1
+            exchange.attach(upstream)
+            return GO
+        if self.queued >= self.max_queue and self.open >= self.max_connections:
+            self.count(GW_UPSTREAM_QUEUE_FULL_TOTAL)
+            exchange.refuse(UPSTREAM_OVERLOADED)
+            return REFUSED
+        exchange.waiting = True
+        self.queue.append((exchange, exchange.serial))
+        self.queued += 1
+        self.start_dials()
+        if self.dialing < self.queued and self.connect_ms:
+            exchange.wait_until(self.worker.clock.now_ms + self.connect_ms)
+        return WAIT
+
+    cdef void leave_queue(self):
+        """An exchange ended while it waited; its entry is skipped when its turn comes."""
+        self.queued -= 1
+        if self.queued == 0:
+            self.queue.clear()
+
+    cdef Exchange next_waiting(self):
+        cdef Exchange exchange
+        while self.queue:
+            exchange, serial = self.queue.popleft()
+            if exchange.serial == serial and exchange.waiting:
+                self.queued -= 1
+                exchange.waiting = False
+                return exchange
+        return None
+
+    cdef void start_dials(self):
+        while self.dialing < self.queued and self.open < self.max_connections:
+            self.dialing += 1
+            self.open += 1
+            self.count(GW_UPSTREAM_CONNECTS_TOTAL)
+            self.worker.spawn(dial(self, Http1Upstream(self)))
+
+    cdef void dialed(self, Upstream upstream):
+        self.worker.clock.read()
+        self.dialing -= 1
+        self.release(upstream)
+
+    cdef void dial_failed(self, Code code):
+        """One dial, one exchange: the rest of the queue gets dials of its own."""
+        cdef Exchange exchange
+        self.worker.clock.read()
+        self.dialing -= 1
+        self.open -= 1
+        self.count(GW_UPSTREAM_CONNECT_FAILURES_TOTAL)
+        exchange = self.next_waiting()
+        if exchange is not None:
+            exchange.on_upstream_failed(code, False)
+        self.start_dials()
+
+    cdef void release(self, Upstream upstream):
+        """A connection is free: whoever waits longest gets it, else it becomes idle."""
+        cdef Exchange exchange
+        if not upstream.is_open():
+            self.forget(upstream)
+            return
+        exchange = self.next_waiting()
+        if exchange is not None:
+            upstream.state = BUSY
+            exchange.attach(upstream)
+            upstream.flush()
+            exchange.downstream.resume_request()
+        elif self.retired or self.worker.draining:
+            upstream.abort()
+        else:
+            upstream.state = IDLE
+            upstream.rest(self.pool_idle_ms)
+            self.idle.append(upstream)
+
+    cdef void forget(self, Upstream upstream):
+        """A connection is closed or lost; its place is free."""
+        if upstream.state == CLOSED:
+            return
+        if upstream.state == IDLE:
+            self.idle.remove(upstream)
+        upstream.state = CLOSED
+        self.open -= 1
+        self.start_dials()
+
+    cdef void retire(self):
+        """The endpoint has left the plan: what is idle closes now, what is busy after its answer."""
+        self.retired = True
+        for upstream in list(self.idle):
+            (<Upstream>upstream).abort()
+
+    cdef void count(self, uint32_t counter) noexcept:
+        gw_metrics_service_add(self.worker.region, self.service_label, counter, 1)
+
+    cdef void count_retry(self):
+        self.count(GW_UPSTREAM_RETRIES_TOTAL)
+
+    cdef void publish(self):
+        """Brings the segment's gauges up to date; called on the tick, so that requests do not pay for it."""
+        cdef int idle = <int>len(self.idle)
+        cdef int active = self.open - self.dialing - idle
+        gw_metrics_service_add(self.worker.region, self.service_label,
+                               GW_UPSTREAM_CONNECTIONS_IDLE, idle - self.published_idle)
+        gw_metrics_service_add(self.worker.region, self.service_label,
+                               GW_UPSTREAM_CONNECTIONS_ACTIVE, active - self.published_active)
+        gw_metrics_service_add(self.worker.region, self.service_label,
+                               GW_UPSTREAM_QUEUE, self.queued - self.published_queued)
+        gw_metrics_service_add(self.worker.region, self.service_label,
+                               GW_UPSTREAM_REUSED_TOTAL, <long>(self.reused - self.published_reused))
+        self.published_idle = idle
+        self.published_active = active
+        self.published_queued = self.queued
+        self.published_reused = self.reused
+
+
+async def dial(Pool pool, Http1Upstream upstream):
+    """Connects `upstream`; its pool hears of it either way."""
+    loop = pool.worker.loop
+    limit_s = pool.connect_ms / 1000 if pool.connect_ms else None
+    try:
+        async with asyncio.timeout(limit_s):
+            if pool.unix is not None:
+                await loop.create_unix_connection(upstream.as_protocol, pool.unix)
+            else:
+                await loop.create_connection(upstream.as_protocol, pool.host, pool.port)
+    except TimeoutError:
+        pool.dial_failed(UPSTREAM_CONNECT_TIMEOUT)
+    except OSError:
+        pool.dial_failed(UPSTREAM_CONNECT_FAILED)
+    else:
+        pool.dialed(upstream)

@@ -1,0 +1,176 @@
+"""Serialises a request anew from what was read: no received byte of a head goes on unread.
+
+Hop-by-hop fields go (RFC 9110 section 7.6.1), fields that only the gateway may set go, whoever sent them, and
+what the gateway has to say comes last.
+"""
+
+from libc.stdint cimport uint32_t
+from libc.string cimport strlen
+
+from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_uint
+from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH
+from gateway.cext.head cimport (
+    FIELD_CONNECTION,
+    FIELD_DATE,
+    FIELD_FORWARDED,
+    FIELD_FORWARDED_FOR,
+    FIELD_FORWARDED_HOST,
+    FIELD_FORWARDED_PROTO,
+    FIELD_NO_TRAILER,
+    FIELD_OTHER,
+    FIELD_TE,
+    FIELD_TRAILER,
+    FIELD_VIA,
+    field_name,
+    field_value,
+    name_equals,
+    token_in_list,
+)
+
+
+cdef void write_field(const Head* head, unsigned int index, Buffer* out) noexcept:
+    buffer_put(out, field_name(head, index), head.fields[index].name_len)
+    buffer_put(out, b": ", 2)
+    buffer_put(out, field_value(head, index), head.fields[index].value_len)
+    buffer_put(out, b"\r\n", 2)
+
+
+cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_authority) noexcept:
+    cdef const Head* head = &exchange.request
+    cdef bint nominations = has_nominations(head)
+    cdef bint wants_trailers = False
+    cdef uint32_t i, id
+    write_request_line(exchange, out)
+    write_host(exchange, out, endpoint_authority)
+    for i in range(head.count):
+        id = head.fields[i].id
+        if id == FIELD_OTHER or id == FIELD_NO_TRAILER or id == FIELD_VIA or id == FIELD_DATE:
+            if not nominations or not is_nominated(head, i):
+                write_field(head, i, out)
+        elif id == FIELD_TRAILER:
+            if exchange.request_framing.kind == BODY_CHUNKED:
+                write_field(head, i, out)
+        elif id == FIELD_TE:
+            wants_trailers = token_in_list(field_value(head, i), head.fields[i].value_len, b"trailers", 8)
+        elif id == FIELD_FORWARDED or id == FIELD_FORWARDED_PROTO or id == FIELD_FORWARDED_HOST:
+            if exchange.trusted:
+                write_field(head, i, out)
+    if wants_trailers:
+        # TE is a matter of each hop; we pass trailers on, so we may ask for them.
+        put(out, b"TE: trailers\r\nConnection: TE\r\n")
+    write_framing(exchange, out)
+    write_own_fields(exchange, out)
+    buffer_put(out, b"\r\n", 2)
+
+
+cdef void write_request_line(Exchange exchange, Buffer* out) noexcept:
+    buffer_put(out, exchange.method, exchange.method_size)
+    buffer_put_char(out, 32)
+    buffer_put(out, exchange.upstream_path.data, exchange.upstream_path.size)
+    if exchange.target.has_query:
+        buffer_put_char(out, 63)
+        buffer_put(out, exchange.request.arena.data + exchange.target.query_off, exchange.target.query_size)
+    put(out, b" HTTP/1.1\r\n")
+
+
+cdef void write_host(Exchange exchange, Buffer* out, bytes endpoint_authority) noexcept:
+    cdef bytes host = exchange.route.service.host
+    put(out, b"Host: ")
+    if host is not None:
+        buffer_put(out, host, len(host))
+    elif exchange.authority_size:
+        buffer_put(out, exchange.request.arena.data + exchange.authority_off, exchange.authority_size)
+    else:
+        buffer_put(out, endpoint_authority, len(endpoint_authority))
+    buffer_put(out, b"\r\n", 2)
+
+
+cdef void write_framing(Exchange exchange, Buffer* out) noexcept:
+    if exchange.request_framing.kind == BODY_LENGTH:
+        put(out, b"Content-Length: ")
+        buffer_put_uint(out, exchange.request_framing.length)
+        buffer_put(out, b"\r\n", 2)
+    elif exchange.request_framing.kind == BODY_CHUNKED:
+        put(out, b"Transfer-Encoding: chunked\r\n")
+    if exchange.expects_continue:
+        put(out, b"Expect: 100-continue\r\n")
+
+
+cdef void write_own_fields(Exchange exchange, Buffer* out) noexcept:
+    cdef bint has_proto = False, has_host = False
+    put(out, b"X-Forwarded-For: ")
+    if exchange.trusted:
+        has_proto = names(&exchange.request, FIELD_FORWARDED_PROTO)
+        has_host = names(&exchange.request, FIELD_FORWARDED_HOST)
+        write_forwarded_for(&exchange.request, out)
+    put(out, exchange.peer)
+    if not has_proto:
+        put(out, b"\r\nX-Forwarded-Proto: ")
+        put(out, exchange.scheme)
+    if not has_host and exchange.authority_size:
+        put(out, b"\r\nX-Forwarded-Host: ")
+        buffer_put(out, exchange.request.arena.data + exchange.authority_off, exchange.authority_size)
+    put(out, b"\r\nVia: 1.1 gateway\r\nX-Correlation-ID: " if exchange.http_minor
+        else b"\r\nVia: 1.0 gateway\r\nX-Correlation-ID: ")
+    buffer_put(out, exchange.correlation_id, exchange.correlation_size)
+    buffer_put(out, b"\r\n", 2)
+
+
+cdef void write_forwarded_for(const Head* head, Buffer* out) noexcept:
+    """What a trusted proxy says of the way so far, as one list."""
+    cdef uint32_t i
+    for i in range(head.count):
+        if head.fields[i].id == FIELD_FORWARDED_FOR and head.fields[i].value_len:
+            buffer_put(out, field_value(head, i), head.fields[i].value_len)
+            buffer_put(out, b", ", 2)
+
+
+cdef bint names(const Head* head, uint32_t id) noexcept:
+    cdef uint32_t i
+    for i in range(head.count):
+        if head.fields[i].id == id:
+            return True
+    return False
+
+
+cdef void write_trailers(const Head* trailers, Buffer* out) noexcept:
+    """Trailer fields that stay metadata: nothing that frames, routes or authenticates (section 6.5.1)."""
+    cdef uint32_t i
+    for i in range(trailers.count):
+        if trailers.fields[i].id == FIELD_OTHER:
+            write_field(trailers, i, out)
+
+
+cdef bint has_nominations(const Head* head) noexcept:
+    """Whether a Connection field names anything but the usual options."""
+    cdef uint32_t i
+    for i in range(head.count):
+        if head.fields[i].id == FIELD_CONNECTION:
+            if not is_usual(field_value(head, i), head.fields[i].value_len):
+                return True
+    return False
+
+
+cdef bint is_usual(const char* value, size_t size) noexcept:
+    return (size == 0 or name_equals(value, size, b"keep-alive", 10) or name_equals(value, size, b"close", 5)
+            or name_equals(value, size, b"upgrade", 7))
+
+
+cdef bint is_nominated(const Head* head, unsigned int index) noexcept:
+    """Whether a Connection field names this one, which then belongs to the hop behind us."""
+    cdef char lower[64]
+    cdef uint32_t i, size = head.fields[index].name_len
+    cdef const char* name = field_name(head, index)
+    if size > sizeof(lower):
+        return False
+    for i in range(size):
+        lower[i] = name[i] | 0x20 if 65 <= name[i] <= 90 else name[i]
+    for i in range(head.count):
+        if head.fields[i].id == FIELD_CONNECTION:
+            if token_in_list(field_value(head, i), head.fields[i].value_len, lower, size):
+                return True
+    return False
+
+
+cdef inline void put(Buffer* out, const char* text) noexcept:
+    buffer_put(out, text, strlen(text))

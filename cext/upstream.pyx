@@ -1,0 +1,289 @@
+"""HTTP/1.1 towards a service: writes request heads, parses responses, hands bodies over as they come."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+
+from gateway.cext.buffer cimport buffer_put, buffer_put_hex, buffer_trim
+from gateway.cext.clock cimport NEVER
+from gateway.cext.framing cimport (
+    BODY_CHUNKED,
+    BODY_INVALID,
+    BODY_NONE,
+    BODY_UNTIL_CLOSE,
+    response_framing,
+)
+from gateway.cext.head cimport head_complete, head_free, head_name, head_reset, head_value
+from gateway.cext.llhttp cimport (
+    F_CONNECTION_CLOSE,
+    F_CONNECTION_KEEP_ALIVE,
+    HPE_OK,
+    HPE_PAUSED,
+    HTTP_RESPONSE,
+    Llhttp,
+    llhttp_functions,
+    llhttp_settings_t,
+)
+from gateway.cext.native cimport GW_UPSTREAM_RESETS_TOTAL
+from gateway.cext.pool cimport DIALING, IDLE
+from gateway.cext.refusal cimport UPSTREAM_PROTOCOL_ERROR, UPSTREAM_RESET, UPSTREAM_TIMEOUT
+from gateway.cext.request_head cimport write_request_head, write_trailers
+
+cdef enum:
+    # A response head is the service's, not a stranger's: roomier than the client's, still bounded.
+    MAX_RESPONSE_HEAD = 65536
+    MAX_INTERIM = 16
+    # Buffers of a connection at rest shrink to this.
+    RESTING_BYTES = 4096
+
+    # What on_headers_complete returns to say that no body follows
+    NO_BODY = 1
+
+cdef const Llhttp* LLHTTP = llhttp_functions()
+cdef llhttp_settings_t SETTINGS
+
+
+cdef class Http1Upstream(Upstream):
+    def __cinit__(self, Pool pool):
+        self.pool = pool
+        self.wire = Wire()
+        self.wire.keeps_reading = True
+        self.state = DIALING
+        LLHTTP.init(&self.parser, HTTP_RESPONSE, &SETTINGS)
+        self.parser.data = <void*>self
+
+    def __dealloc__(self):
+        head_free(&self.head)
+        head_free(&self.trailers)
+
+    def as_protocol(self):
+        return self
+
+    # --- the socket -------------------------------------------------------------------------------
+
+    def connection_made(self, transport):
+        self.wire.open(transport)
+        self.start_timer(self.pool.worker.clock)
+
+    def data_received(self, bytes data not None):
+        cdef const char* at = PyBytes_AS_STRING(data)
+        cdef size_t size = PyBytes_GET_SIZE(data)
+        cdef Exchange exchange = self.exchange
+        cdef int error
+        if exchange is None:
+            # Nobody asked: the connection is out of step and can serve no one.
+            self.abort()
+            return
+        self.clock.read()
+        self.got_bytes = True
+        if self.head_done and self.pool.stream_idle_ms:
+            self.arm(self.clock.now_ms + self.pool.stream_idle_ms)
+        error = LLHTTP.execute(&self.parser, at, size)
+        if self.exchange is None:
+            return
+        if error == HPE_PAUSED and self.message_done:
+            self.complete(size - (self.parser.error_pos - at))
+        elif error == HPE_OK:
+            exchange.downstream.flush()
+        else:
+            self.read_failed(UPSTREAM_PROTOCOL_ERROR)
+
+    def eof_received(self):
+        cdef Exchange exchange = self.exchange
+        if exchange is not None:
+            LLHTTP.finish(&self.parser)
+            if self.message_done:
+                self.keep_alive = False
+                self.complete(0)
+            else:
+                self.read_failed(UPSTREAM_RESET)
+        else:
+            self.abort()
+
+    def connection_lost(self, error):
+        self.wire.lost()
+        self.stop_timer()
+        self.pool.forget(self)
+        if self.exchange is not None:
+            self.read_failed(UPSTREAM_RESET)
+
+    def pause_writing(self):
+        if self.exchange is not None:
+            self.exchange.downstream.pause_request()
+
+    def resume_writing(self):
+        if self.exchange is not None:
+            self.exchange.downstream.resume_request()
+
+    cdef void on_deadline(self):
+        if self.state == IDLE:
+            self.abort()
+        elif self.exchange is not None:
+            self.read_failed(UPSTREAM_TIMEOUT)
+
+    cdef bint is_open(self) noexcept:
+        return self.wire.is_open()
+
+    cdef void rest(self, uint64_t idle_ms):
+        """Idle from here on."""
+        self.resume_response()
+        buffer_trim(&self.wire.out, RESTING_BYTES)
+        self.head.arena.size = 0
+        buffer_trim(&self.head.arena, RESTING_BYTES)
+        self.arm(self.clock.now_ms + idle_ms if idle_ms else NEVER)
+
+    cdef void read_failed(self, Code code):
+        cdef Exchange exchange = self.exchange
+        cdef bint replayable = self.reused and not self.got_bytes and code == UPSTREAM_RESET
+        self.exchange = None
+        if code == UPSTREAM_RESET:
+            self.pool.count(GW_UPSTREAM_RESETS_TOTAL)
+        self.abort()
+        if exchange is not None:
+            exchange.on_upstream_failed(code, replayable)
+
+    cdef void complete(self, size_t leftover):
+        """The response is whole. `leftover` bytes behind it belong to nobody: no reuse then."""
+        cdef Exchange exchange = self.exchange
+        cdef const Head* trailers = &self.trailers if self.trailers.count else NULL
+        self.exchange = None
+        exchange.upstream = None
+        if self.keep_alive and leftover == 0 and exchange.request_complete and not self.wire.broken:
+            LLHTTP.resume(&self.parser)
+            self.pool.release(self)
+        else:
+            self.abort()
+        exchange.on_response_end(trailers)
+
+    # --- what an exchange asks of us ------------------------------------------------------------------
+
+    cdef void send_head(self, Exchange exchange):
+        cdef uint64_t limit_ms
+        self.sends_chunks = exchange.request_framing.kind == BODY_CHUNKED
+        self.got_bytes = self.head_done = self.message_done = False
+        self.interim_count = 0
+        self.trailers.count = 0
+        write_request_head(exchange, &self.wire.out, self.pool.authority)
+        limit_ms = self.pool.response_ms if exchange.request_complete else self.pool.stream_idle_ms
+        self.arm(self.clock.now_ms + limit_ms if limit_ms else NEVER)
+
+    cdef void send_body(self, const char* data, size_t size):
+        if self.sends_chunks:
+            buffer_put_hex(&self.wire.out, size)
+            buffer_put(&self.wire.out, b"\r\n", 2)
+            self.wire.write(data, size)
+            self.wire.write(b"\r\n", 2)
+        else:
+            self.wire.write(data, size)
+        if not self.head_done and self.pool.stream_idle_ms:
+            self.arm(self.clock.now_ms + self.pool.stream_idle_ms)
+
+    cdef void send_end(self, Exchange exchange):
+        if self.sends_chunks:
+            buffer_put(&self.wire.out, b"0\r\n", 3)
+            write_trailers(&exchange.trailers, &self.wire.out)
+            buffer_put(&self.wire.out, b"\r\n", 2)
+        if not self.head_done:
+            self.arm(self.clock.now_ms + self.pool.response_ms if self.pool.response_ms else NEVER)
+
+    cdef void flush(self):
+        self.wire.flush()
+
+    cdef void pause_response(self):
+        if not self.reading_paused and self.wire.is_open():
+            self.reading_paused = True
+            self.arm(NEVER)
+            self.wire.transport.pause_reading()
+
+    cdef void resume_response(self):
+        if self.reading_paused:
+            self.reading_paused = False
+            if self.wire.is_open():
+                self.wire.transport.resume_reading()
+                self.arm(self.clock.now_ms + self.pool.stream_idle_ms if self.pool.stream_idle_ms else NEVER)
+
+    cdef void abort(self):
+        self.stop_timer()
+        self.wire.abort()
+        self.pool.forget(self)
+
+
+# --- the parser's callbacks --------------------------------------------------------------------------
+
+cdef int on_message_begin(llhttp_t* parser) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    head_reset(&upstream.head, MAX_RESPONSE_HEAD)
+    return 0
+
+
+cdef int on_header_field(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    cdef Head* head = &upstream.trailers if upstream.head_done else &upstream.head
+    if upstream.head_done and head.count == 0:
+        head_reset(head, MAX_RESPONSE_HEAD)
+    head_name(head, at, size)
+    return -1 if head.overflow else 0
+
+
+cdef int on_header_value(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    cdef Head* head = &upstream.trailers if upstream.head_done else &upstream.head
+    head_value(head, at, size)
+    return -1 if head.overflow else 0
+
+
+cdef int on_headers_complete(llhttp_t* parser) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    cdef Exchange exchange = upstream.exchange
+    cdef int status = parser.status_code
+    if exchange is None or parser.http_major != 1 or status < 100 or status > 599 or status == 101:
+        # 101 answers an Upgrade, and none was forwarded.
+        return -1
+    head_complete(&upstream.head)
+    upstream.framing = response_framing(&upstream.head, status, exchange.is_head)
+    if upstream.framing.kind == BODY_INVALID:
+        return -1
+    if status < 200:
+        upstream.interim_count += 1
+        if upstream.interim_count > MAX_INTERIM:
+            return -1
+        exchange.on_interim(status, &upstream.head)
+        return NO_BODY
+    upstream.head_done = True
+    upstream.keep_alive = upstream.framing.kind != BODY_UNTIL_CLOSE and is_persistent(parser)
+    upstream.arm(upstream.clock.now_ms + upstream.pool.stream_idle_ms if upstream.pool.stream_idle_ms else NEVER)
+    exchange.on_response_head(status, &upstream.head, upstream.framing)
+    return NO_BODY if upstream.framing.kind == BODY_NONE else 0
+
+
+cdef bint is_persistent(llhttp_t* parser) noexcept:
+    """RFC 9112 section 9.3. (llhttp's own verdict does not know yet that a HEAD's answer has no body.)"""
+    if parser.http_minor:
+        return not parser.flags & F_CONNECTION_CLOSE
+    return (parser.flags & F_CONNECTION_KEEP_ALIVE) != 0
+
+
+cdef int on_body(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    if upstream.exchange is None:
+        return -1
+    upstream.exchange.on_response_body(at, size)
+    return -1 if upstream.exchange is None else 0
+
+
+cdef int on_message_complete(llhttp_t* parser) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    if not upstream.head_done:
+        return 0
+    if upstream.trailers.count:
+        head_complete(&upstream.trailers)
+    upstream.message_done = True
+    return HPE_PAUSED
+
+
+LLHTTP.settings_init(&SETTINGS)
+SETTINGS.on_message_begin = on_message_begin
+SETTINGS.on_header_field = on_header_field
+SETTINGS.on_header_value = on_header_value
+SETTINGS.on_headers_complete = on_headers_complete
+SETTINGS.on_body = on_body
+SETTINGS.on_message_complete = on_message_complete

@@ -1,0 +1,42 @@
+"""One worker's data plane: what all of its connections share."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from gateway.cext.access_log cimport AccessLog
+from gateway.cext.clock cimport Clock
+from gateway.cext.exchange cimport Downstream, Exchange
+from gateway.cext.native cimport GwRegion
+from gateway.cext.plan cimport Plan
+
+
+cdef class Worker:
+    cdef readonly object loop
+    cdef object segment
+    cdef const GwRegion* region
+    cdef Clock clock
+    cdef readonly Plan plan
+    cdef AccessLog access_log       # or None
+    cdef dict labels                # label ids of what no plan names
+    cdef dict pools                 # (service, url) -> Pool
+    cdef set downstreams            # of open Downstream
+    cdef set tasks                  # dials under way
+    cdef object tick_handle
+    cdef readonly bint draining
+    cdef readonly uint32_t connections
+    cdef readonly int exchanges
+    cdef uint64_t random_state
+
+    # Counted here, added to the segment on the tick
+    cdef uint64_t connections_accepted
+    cdef uint64_t connections_refused
+    cdef uint64_t bad_requests
+    cdef uint64_t bytes_received
+    cdef uint64_t bytes_sent
+
+    cdef uint64_t random(self) noexcept
+    cdef uint32_t make_id(self, char* out) noexcept
+    cdef void spawn(self, coroutine)
+    cdef void connected(self, Downstream downstream)
+    cdef void disconnected(self, Downstream downstream)
+    cdef void record(self, Exchange exchange) noexcept
+    cdef void publish(self)

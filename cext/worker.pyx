@@ -1,0 +1,178 @@
+"""The worker's centre: accepts connections, holds the plan and the pools, ticks, counts, drains."""
+
+import os
+
+from libc.stdint cimport int64_t, uintptr_t
+
+from gateway.cext.downstream cimport Http1Downstream
+from gateway.cext.native cimport (
+    GW_BAD_REQUESTS_TOTAL,
+    GW_BYTES_RECEIVED_TOTAL,
+    GW_BYTES_SENT_TOTAL,
+    GW_CONNECTIONS_ACCEPTED_TOTAL,
+    GW_CONNECTIONS_ACTIVE,
+    GW_CONNECTIONS_REFUSED_TOTAL,
+    GW_PLAN_GENERATION,
+    GW_REQUESTS_IN_FLIGHT,
+    gw_metrics_add,
+    gw_metrics_observe,
+    gw_metrics_set,
+    gw_segment_beat,
+)
+from gateway.cext.plan cimport Service
+from gateway.cext.pool cimport Pool
+
+# Resolution of timeouts, heartbeat and log flush. Ten wake-ups a second cost nothing that can be measured.
+TICK_S = 0.1
+
+
+cdef class Worker:
+    def __init__(self, loop, segment, slot: int, plan: bytes, access_log=None):
+        """Raises ValueError when the plan is not one."""
+        self.loop = loop
+        self.segment = segment
+        self.region = <const GwRegion*><uintptr_t>segment.worker_address(slot)
+        self.clock = Clock()
+        self.access_log = None if access_log is None else AccessLog(access_log)
+        self.labels = {text: segment.intern(text) for text in ("-", "/health")}
+        self.pools = {}
+        self.downstreams = set()
+        self.tasks = set()
+        self.random_state = int.from_bytes(os.urandom(8), "little")
+        self.install(plan)
+
+    def __repr__(self):
+        return (
+            f"<Worker generation={self.plan.generation} connections={self.connections} "
+            f"exchanges={self.exchanges} pools={list(self.pools.values())}>"
+        )
+
+    @property
+    def generation(self):
+        """Of the plan that new exchanges get."""
+        return self.plan.generation
+
+    # --- the plan ---------------------------------------------------------------------------------
+
+    def install(self, plan: bytes) -> None:
+        """Swaps the plan. Running exchanges keep theirs; endpoints that stay keep their connections."""
+        pools = {}
+
+        def make_service(spec: dict) -> Service:
+            members = []
+            for endpoint in spec["endpoints"]:
+                key = (spec["name"], endpoint["url"])
+                pool = self.pools.get(key) or Pool(self, spec, endpoint)
+                pools[key] = pool
+                members.append(pool)
+            return Service(spec, members, self.random())
+
+        compiled = Plan(plan, make_service, self.labels)
+        for service in compiled.service_specs:
+            for endpoint in service["endpoints"]:
+                (<Pool>pools[service["name"], endpoint["url"]]).configure(service)
+        compiled.service_specs = None
+        for key in self.pools.keys() - pools.keys():
+            (<Pool>self.pools[key]).retire()
+        self.pools = pools
+        self.plan = compiled
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def accept(self):
+        """Protocol factory for `loop.create_server`."""
+        return Http1Downstream(self)
+
+    cdef void connected(self, Downstream downstream):
+        self.connections_accepted += 1
+        self.connections += 1
+        self.downstreams.add(downstream)
+
+    cdef void disconnected(self, Downstream downstream):
+        self.connections -= 1
+        self.bytes_sent += downstream.take_sent()
+        self.downstreams.discard(downstream)
+
+    cdef void spawn(self, coroutine):
+        """Runs a coroutine; holds it, since the loop does not."""
+        task = self.loop.create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def drain(self) -> None:
+        """No further requests: idle connections close now, the others after their answer."""
+        self.draining = True
+        for downstream in list(self.downstreams):
+            (<Downstream>downstream).drain()
+
+    def close(self) -> None:
+        """Ends everything that is left, and the tick."""
+        if self.tick_handle is not None:
+            self.tick_handle.cancel()
+            self.tick_handle = None
+        for downstream in list(self.downstreams):
+            (<Downstream>downstream).drop()
+        for pool in self.pools.values():
+            (<Pool>pool).retire()
+        self.publish()
+
+    # --- time and counting ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the tick: timeouts, heartbeat, gauges, log flush."""
+        self.tick()
+
+    def tick(self):
+        self.tick_handle = self.loop.call_later(TICK_S, self.tick)
+        self.clock.advance()
+        gw_segment_beat(self.region, self.clock.now_ms)
+        self.publish()
+        if self.access_log is not None:
+            self.access_log.flush()
+
+    cdef void publish(self):
+        """Adds to the segment what has been counted since the last tick."""
+        for downstream in self.downstreams:
+            self.bytes_sent += (<Downstream>downstream).take_sent()
+        gw_metrics_add(self.region, GW_CONNECTIONS_ACCEPTED_TOTAL, <int64_t>self.connections_accepted)
+        gw_metrics_add(self.region, GW_CONNECTIONS_REFUSED_TOTAL, <int64_t>self.connections_refused)
+        gw_metrics_add(self.region, GW_BAD_REQUESTS_TOTAL, <int64_t>self.bad_requests)
+        gw_metrics_add(self.region, GW_BYTES_RECEIVED_TOTAL, <int64_t>self.bytes_received)
+        gw_metrics_add(self.region, GW_BYTES_SENT_TOTAL, <int64_t>self.bytes_sent)
+        self.connections_accepted = self.connections_refused = self.bad_requests = 0
+        self.bytes_received = self.bytes_sent = 0
+        gw_metrics_set(self.region, GW_CONNECTIONS_ACTIVE, self.connections)
+        gw_metrics_set(self.region, GW_REQUESTS_IN_FLIGHT, <uint64_t>self.exchanges)
+        gw_metrics_set(self.region, GW_PLAN_GENERATION, self.plan.generation)
+        for pool in self.pools.values():
+            (<Pool>pool).publish()
+
+    cdef void record(self, Exchange exchange) noexcept:
+        """The end of every exchange: metrics and access log."""
+        self.clock.read()
+        cdef uint64_t duration_ns = self.clock.now_ns - exchange.started_ns
+        gw_metrics_observe(self.region, exchange.route.label, exchange.route.service_label,
+                           exchange.method_id, <uint32_t>exchange.status, duration_ns)
+        if self.access_log is not None:
+            self.access_log.write(exchange, self.clock.wall_ns(), duration_ns)
+
+    cdef uint64_t random(self) noexcept:
+        """splitmix64 (Steele, Lea, Flood 2014): for balancing and ids, not for secrets."""
+        cdef uint64_t mixed
+        self.random_state += 0x9E3779B97F4A7C15
+        mixed = self.random_state
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB
+        return mixed ^ (mixed >> 31)
+
+    cdef uint32_t make_id(self, char* out) noexcept:
+        """Writes 128 random bits as 32 hexadecimal digits; returns their number."""
+        cdef const char* digits = b"0123456789abcdef"
+        cdef uint64_t bits
+        cdef int half, i
+        for half in range(2):
+            bits = self.random()
+            for i in range(16):
+                out[16 * half + i] = digits[bits & 15]
+                bits >>= 4
+        return 32

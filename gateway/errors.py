@@ -1,0 +1,51 @@
+"""Every answer that the gateway gives of itself: one table, one row for each code.
+
+A stage or a connection names a code; the status never comes from the place that refuses. The client
+gets ``message`` and ``code`` and nothing of the inside; the cause goes to the log. The codes are part
+of the public contract: a row may be added, none may change its meaning.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Side = Literal["downstream", "upstream", "internal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row: what a client is told when an exchange ends without an upstream's answer."""
+
+    code: str
+    status: int
+    side: Side
+    """Who failed: the client, the service behind, or the gateway itself."""
+    retryable: bool
+    """Whether the same request may succeed when it is sent again."""
+    closes: bool
+    """Whether the connection can no longer be trusted to be in step and is closed after the answer."""
+    message: str
+
+
+REFUSALS: tuple[Refusal, ...] = (
+    Refusal("bad_request", 400, "downstream", False, True, "Malformed request"),
+    Refusal("bad_framing", 400, "downstream", False, True, "Ambiguous or malformed body framing"),
+    Refusal("bad_host", 400, "downstream", False, True, "Missing, repeated or malformed Host"),
+    Refusal("bad_path", 400, "downstream", False, True, "Malformed or ambiguous path"),
+    Refusal("uri_too_long", 414, "downstream", False, True, "Request target too long"),
+    Refusal("header_fields_too_large", 431, "downstream", False, True, "Request head too large"),
+    Refusal("body_too_large", 413, "downstream", False, True, "Request body too large"),
+    Refusal("request_timeout", 408, "downstream", True, True, "Request not received in time"),
+    Refusal("expectation_failed", 417, "downstream", False, True, "Unknown expectation"),
+    Refusal("not_implemented", 501, "downstream", False, True, "Method or coding not implemented"),
+    Refusal("version_not_supported", 505, "downstream", False, True, "HTTP version not supported"),
+    Refusal("route_not_found", 404, "downstream", False, False, "No route for this request"),
+    Refusal("method_not_allowed", 405, "downstream", False, False, "Method not allowed"),
+    Refusal("upstream_connect_failed", 502, "upstream", True, False, "Service cannot be reached"),
+    Refusal("upstream_reset", 502, "upstream", True, False, "Service closed the connection"),
+    Refusal("upstream_protocol_error", 502, "upstream", False, False, "Invalid answer of the service"),
+    Refusal("upstream_connect_timeout", 504, "upstream", True, False, "Service cannot be reached in time"),
+    Refusal("upstream_timeout", 504, "upstream", True, False, "Service did not answer in time"),
+    Refusal("upstream_overloaded", 503, "upstream", True, False, "Service is at its connection limit"),
+    Refusal("connection_limit", 503, "internal", True, True, "Too many connections"),
+    Refusal("internal_error", 500, "internal", True, True, "Internal error"),
+)
