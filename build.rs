@@ -121,11 +121,13 @@ fn cythonize(python: &str, staged: &Path, name: &str, c_file: &Path) {
     );
 }
 
-/// One file, one initialiser: a `#define` at its head renames it, which a per-file compiler flag
-/// would do as well if `cc` had one.
+/// One file, one initialiser: a `#define` near its head renames it, which a per-file compiler flag
+/// would do as well if `cc` had one. The first line stays first: by it Cython knows that the file is
+/// its own and may be written over by the next build.
 fn rename_initialiser(c_file: &Path, name: &str) {
     let code = fs::read_to_string(c_file).expect("Cython wrote it");
-    let renamed = format!("#define PyInit_{name} cy_PyInit_{name}\n{code}");
+    let (mark, rest) = code.split_once('\n').expect("more than one line");
+    let renamed = format!("{mark}\n#define PyInit_{name} cy_PyInit_{name}\n{rest}");
     fs::write(c_file, renamed).expect("OUT_DIR is writable");
 }
 

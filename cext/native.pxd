@@ -172,3 +172,99 @@ cdef enum GwServiceCounter:
     GW_UPSTREAM_CONNECTIONS_IDLE = 6
     GW_UPSTREAM_QUEUE = 7
     GW_UPSTREAM_QUEUE_FULL_TOTAL = 8
+
+# ---- Balancer, timer wheel, segment --------------------------------------------------------------
+
+cdef extern from *:
+    """
+    typedef struct GwBalancer GwBalancer;
+    typedef struct GwWheel GwWheel;
+    typedef struct GwRegion GwRegion;
+    """
+    # Balancer.address, valid while that object is held.
+    ctypedef struct GwBalancer:
+        pass
+    # Timeouts of one thread. Times are ms of one monotonic clock.
+    ctypedef struct GwWheel:
+        pass
+    # Segment.worker_address(slot), valid while the Segment is held. One process writes to it.
+    ctypedef struct GwRegion:
+        pass
+
+# Index of the endpoint. random: 64 uniform bits.
+cdef extern uint32_t gw_balancer_pick(const GwBalancer *balancer, uint64_t random) noexcept nogil
+
+cdef extern GwWheel *gw_wheel_new(uint64_t now_ms) noexcept nogil
+
+cdef extern void gw_wheel_free(GwWheel *wheel) noexcept nogil
+
+# A handle, valid until it is removed; never UINT32_MAX and never 0. It fires never early, and at
+# most one tick (100 ms) late.
+cdef extern uint32_t gw_wheel_insert(GwWheel *wheel, uint64_t due_ms) noexcept nogil
+
+# A later due time is only a store. Arms a handle that has fired.
+cdef extern void gw_wheel_update(GwWheel *wheel, uint32_t handle, uint64_t due_ms) noexcept nogil
+
+cdef extern void gw_wheel_remove(GwWheel *wheel, uint32_t handle) noexcept nogil
+
+# How many handles were written to due; they are disarmed and stay valid. Call again while that is
+# cap (> 0). Entries may be inserted, updated and removed between the calls.
+cdef extern size_t gw_wheel_advance(
+    GwWheel *wheel, uint64_t now_ms, uint32_t *due, size_t cap) noexcept nogil
+
+# Counts a finished request. Labels: ids from Segment.intern. method: GwMethod. status: to 65535.
+cdef extern void gw_metrics_observe(
+    const GwRegion *region, uint32_t route_label, uint32_t service_label, uint32_t method,
+    uint32_t status, uint64_t duration_ns) noexcept nogil
+
+# counter: GwCounter. delta: may be negative for a gauge.
+cdef extern void gw_metrics_add(
+    const GwRegion *region, uint32_t counter, int64_t delta) noexcept nogil
+
+cdef extern void gw_metrics_set(
+    const GwRegion *region, uint32_t gauge, uint64_t value) noexcept nogil
+
+# counter: GwServiceCounter.
+cdef extern void gw_metrics_service_add(
+    const GwRegion *region, uint32_t service_label, uint32_t counter, int64_t delta,
+) noexcept nogil
+
+cdef extern void gw_segment_beat(const GwRegion *region, uint64_t now_ms) noexcept nogil
+
+# Rows of the tables in native/core/src/metrics.rs, in their order (tests compare them).
+
+cdef enum GwMethod:
+    GW_METHOD_GET = 0
+    GW_METHOD_HEAD = 1
+    GW_METHOD_POST = 2
+    GW_METHOD_PUT = 3
+    GW_METHOD_DELETE = 4
+    GW_METHOD_PATCH = 5
+    GW_METHOD_OPTIONS = 6
+    GW_METHOD_OTHER = 7
+
+cdef enum GwCounter:
+    GW_CONNECTIONS_ACCEPTED_TOTAL = 0
+    GW_CONNECTIONS_ACTIVE = 1
+    GW_CONNECTIONS_REFUSED_TOTAL = 2
+    GW_REQUESTS_IN_FLIGHT = 3
+    GW_BAD_REQUESTS_TOTAL = 4
+    GW_BYTES_RECEIVED_TOTAL = 5
+    GW_BYTES_SENT_TOTAL = 6
+    GW_ACCESS_LOG_DROPPED_TOTAL = 7
+    GW_PLAN_GENERATION = 8
+    GW_WORKER_RESTARTS_TOTAL = 9
+    GW_RELOADS_TOTAL = 10
+    GW_RELOAD_FAILURES_TOTAL = 11
+    GW_METRICS_OVERFLOW_TOTAL = 12
+
+cdef enum GwServiceCounter:
+    GW_UPSTREAM_CONNECTS_TOTAL = 0
+    GW_UPSTREAM_CONNECT_FAILURES_TOTAL = 1
+    GW_UPSTREAM_REUSED_TOTAL = 2
+    GW_UPSTREAM_RETRIES_TOTAL = 3
+    GW_UPSTREAM_RESETS_TOTAL = 4
+    GW_UPSTREAM_CONNECTIONS_ACTIVE = 5
+    GW_UPSTREAM_CONNECTIONS_IDLE = 6
+    GW_UPSTREAM_QUEUE = 7
+    GW_UPSTREAM_QUEUE_FULL_TOTAL = 8

@@ -1,7 +1,8 @@
 """Types of the compiled extension: the Rust structures for coarse calls and tests."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, final
+from mmap import mmap
+from typing import Any, Final, Literal, TypedDict, final, type_check_only
 
 __version__: str
 CYTHON_MODULES: list[str]
@@ -73,3 +74,128 @@ class RouteTable:
         headers: Sequence[tuple[str, str]] = ...,
     ) -> list[Candidate]:
         """Every route whose host and path match, best first."""
+
+# ---- Balancer, timer wheel, segment --------------------------------------------------------------
+
+WORKER_METRICS: Final[tuple[tuple[str, str, str], ...]]
+"""Name, kind ("counter" or "gauge") and help of each counter of a process."""
+SERVICE_METRICS: Final[tuple[tuple[str, str, str], ...]]
+"""The same of each counter of a service."""
+METHODS: Final[tuple[str, ...]]
+"""Methods that are counted apart; the last stands for all others."""
+DURATION_BUCKETS: Final[tuple[float, ...]]
+"""Upper bounds in seconds of the duration histogram; one more bucket has no bound."""
+MAX_LABELS: Final[int]
+SERIES_LIMIT: Final[int]
+SERVICES_LIMIT: Final[int]
+
+@type_check_only
+class Series(TypedDict):
+    """Requests with the same route, service, method and status."""
+
+    route: str
+    service: str
+    method: str
+    status: int
+    """0 in the series that counts what found no room in the table."""
+    count: int
+    sum_seconds: float
+    buckets: list[int]
+    """Requests in each of DURATION_BUCKETS and above them; not cumulative."""
+
+@type_check_only
+class Snapshot(TypedDict):
+    """The sum of all slots."""
+
+    counters: dict[str, int]
+    """By name, as in WORKER_METRICS."""
+    services: dict[str, dict[str, int]]
+    """By service and name, as in SERVICE_METRICS."""
+    series: list[Series]
+    heartbeats: list[int]
+    """Of each slot, ms; 0 = never."""
+    labels_dropped: int
+
+@final
+class Segment:
+    """Counters and labels that all processes of an instance share.
+
+    Slots 0 to workers - 1 are the workers', slot `workers` is the control process' and the
+    supervisor's. A slot has one writer process at a time.
+    """
+
+    def __init__(self, buffer: mmap | memoryview, workers: int, create: bool) -> None:
+        """Lay a segment over `buffer`: mmap.mmap(-1, Segment.size_for(workers)), made before fork.
+
+        `create` needs fresh (zeroed) memory; without it the segment must be there already. The
+        buffer stays exported, so the mmap cannot be closed, while this object lives.
+        Raises ValueError: too small, not aligned to 64 bytes, or not the segment that it should be.
+        """
+
+    @staticmethod
+    def size_for(workers: int) -> int:
+        """Bytes. Untouched pages take no memory. Raises ValueError outside 1 to 1024."""
+
+    def worker_address(self, slot: int) -> int:
+        """Pointer for the C face (GwRegion), valid while this object lives. Raises IndexError."""
+
+    def intern(self, text: str) -> int:
+        """Id of a label, for good. 0 ("other") when the table is full. One process at a time."""
+
+    def label(self, id: int) -> str:
+        """Text of an id; "other" if it was never given out."""
+
+    def beat(self, slot: int, now_ms: int) -> None: ...
+    def last_beat(self, slot: int) -> int:
+        """Argument of the last `beat`; 0 before the first."""
+
+    def add(self, slot: int, counter: str, delta: int) -> None:
+        """Add to a row of WORKER_METRICS; several processes may. Raises ValueError, IndexError."""
+
+    def set(self, slot: int, gauge: str, value: int) -> None: ...
+    def service_add(self, slot: int, service: int, counter: str, delta: int) -> None:
+        """Add to a row of SERVICE_METRICS. Only for the slot's writer."""
+
+    def observe(
+        self, slot: int, route: int, service: int, method: str, status: int, duration_ns: int
+    ) -> None:
+        """Count a finished request; `route` and `service` are labels. Only for the slot's writer."""
+
+    def reset_gauges(self, slot: int) -> None:
+        """After the slot's writer died: what it had open is closed. Counters stay."""
+
+    def collect(self) -> Snapshot: ...
+
+@final
+class Balancer:
+    """Chooses an endpoint of a service."""
+
+    def __init__(self, kind: str, weights: list[int], seed: int) -> None:
+        """`kind`: "weighted_round_robin" or "weighted_random". `weights`: one for each endpoint,
+        0 to 2^32 - 1; 0 is never picked unless all are 0. `seed`: where round robin begins.
+        Raises ValueError: unknown kind, no endpoints, more than 4,096.
+        """
+
+    def pick(self, random: int) -> int:
+        """Index of an endpoint. `random`: 64 uniform bits."""
+
+    @property
+    def address(self) -> int:
+        """Pointer for the C face (GwBalancer), valid while this object lives."""
+
+@final
+class TimerWheel:
+    """Timeouts with a tick of 100 ms. Times are ms of one monotonic clock."""
+
+    def __init__(self, now_ms: int) -> None: ...
+    def insert(self, due_ms: int) -> int:
+        """A handle, armed."""
+
+    def update(self, handle: int, due_ms: int) -> None:
+        """Set the due time; arms a handle that has fired. Raises KeyError."""
+
+    def remove(self, handle: int) -> None:
+        """Raises KeyError."""
+
+    def advance(self, now_ms: int, capacity: int = 64) -> list[int]:
+        """Handles that are due, now disarmed; at most `capacity`, so call again on that many."""

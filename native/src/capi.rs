@@ -183,3 +183,143 @@ pub unsafe extern "C" fn gw_path_normalize(
         Err(error) => -(error as i64),
     }
 }
+
+// ---- Balancer, timer wheel, segment -----------------------------------------------------------
+
+use gateway_core::balancer::Balancer;
+use gateway_core::segment::{Region, SeriesKey};
+use gateway_core::timer_wheel::TimerWheel;
+
+/// The balancer behind `gateway._core.Balancer.address`.
+pub type GwBalancer = Balancer;
+
+/// Made by `gw_wheel_new`. Belongs to one thread.
+pub type GwWheel = TimerWheel;
+
+/// The slot behind `gateway._core.Segment.worker_address`; the process that calls is the one that
+/// writes to it.
+pub type GwRegion = Region;
+
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_balancer_pick(balancer: *const GwBalancer, random: u64) -> u32 {
+    // SAFETY: the caller's promise; a balancer is only ever borrowed shared.
+    unsafe { &*balancer }.pick(random) as u32
+}
+
+/// A new wheel, to be freed with `gw_wheel_free`.
+#[no_mangle]
+pub extern "C" fn gw_wheel_new(now_ms: u64) -> *mut GwWheel {
+    Box::into_raw(Box::new(GwWheel::new(now_ms)))
+}
+
+/// # Safety
+/// `wheel` comes from `gw_wheel_new` and is not used afterwards. Null is ignored.
+#[no_mangle]
+pub unsafe extern "C" fn gw_wheel_free(wheel: *mut GwWheel) {
+    if !wheel.is_null() {
+        // SAFETY: the caller's promise: a box, and its last use.
+        drop(unsafe { Box::from_raw(wheel) });
+    }
+}
+
+/// # Safety
+/// `wheel` comes from `gw_wheel_new`; nobody else uses it during the call.
+#[no_mangle]
+pub unsafe extern "C" fn gw_wheel_insert(wheel: *mut GwWheel, due_ms: u64) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *wheel }.insert(due_ms)
+}
+
+/// Does nothing for a handle that was removed.
+///
+/// # Safety
+/// As for `gw_wheel_insert`.
+#[no_mangle]
+pub unsafe extern "C" fn gw_wheel_update(wheel: *mut GwWheel, handle: u32, due_ms: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *wheel }.update(handle, due_ms);
+}
+
+/// Does nothing for a handle that was removed.
+///
+/// # Safety
+/// As for `gw_wheel_insert`.
+#[no_mangle]
+pub unsafe extern "C" fn gw_wheel_remove(wheel: *mut GwWheel, handle: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *wheel }.remove(handle);
+}
+
+/// # Safety
+/// As for `gw_wheel_insert`; `due` has room for `cap` handles, at least one.
+#[no_mangle]
+pub unsafe extern "C" fn gw_wheel_advance(
+    wheel: *mut GwWheel,
+    now_ms: u64,
+    due: *mut u32,
+    cap: usize,
+) -> usize {
+    // SAFETY: the caller's promise.
+    let (wheel, due) = unsafe { (&mut *wheel, std::slice::from_raw_parts_mut(due, cap)) };
+    wheel.advance(now_ms, due)
+}
+
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_metrics_observe(
+    region: *const GwRegion,
+    route_label: u32,
+    service_label: u32,
+    method: u32,
+    status: u32,
+    duration_ns: u64,
+) {
+    let key = SeriesKey {
+        route: route_label,
+        service: service_label,
+        method,
+        status,
+    };
+    // SAFETY: the caller's promise; a region is atomics, so a shared reference is enough.
+    unsafe { &*region }.observe(key, duration_ns);
+}
+
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_metrics_add(region: *const GwRegion, counter: u32, delta: i64) {
+    // SAFETY: the caller's promise.
+    unsafe { &*region }.add(counter as usize, delta);
+}
+
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_metrics_set(region: *const GwRegion, gauge: u32, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { &*region }.set(gauge as usize, value);
+}
+
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_metrics_service_add(
+    region: *const GwRegion,
+    service_label: u32,
+    counter: u32,
+    delta: i64,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { &*region }.service_add(service_label, counter as usize, delta);
+}
+
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_segment_beat(region: *const GwRegion, now_ms: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { &*region }.beat(now_ms);
+}

@@ -3,10 +3,13 @@
 
 use pyo3::prelude::*;
 
+mod balancer;
 mod capi;
 mod cython;
 mod path;
 mod routes;
+mod segment;
+mod timer_wheel;
 
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -16,5 +19,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<routes::Match>()?;
     module.add_class::<routes::Candidate>()?;
     module.add_function(wrap_pyfunction!(path::normalize_path, module)?)?;
+    module.add_class::<balancer::Balancer>()?;
+    module.add_class::<segment::Segment>()?;
+    module.add_class::<timer_wheel::TimerWheel>()?;
+    segment::add_tables(module)?;
     Ok(())
 }

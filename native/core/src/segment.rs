@@ -1,0 +1,264 @@
+//! What all processes of an instance share: a memory segment of counters that each worker writes in
+//! its own slot and that anyone may sum, and the table of labels that name what is counted.
+//!
+//! The supervisor maps the memory before it forks, so every process inherits it. It holds atomics
+//! only and no locks: a writer may be killed between any two instructions and leaves it valid.
+//!
+//! ```text
+//! | header | labels | slot 0 | slot 1 | ... | slot of the control process |
+//! ```
+//!
+//! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
+//! works with them is safe code.
+#![allow(unsafe_code)]
+
+mod key_table;
+mod labels;
+mod region;
+mod snapshot;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub use labels::{LABEL_BYTES, MAX_LABELS, OTHER};
+pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
+pub use snapshot::{Series, Snapshot};
+
+use labels::{LabelIndex, LabelTable};
+
+/// "gwsegmnt" in memory, on a little-endian machine.
+const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
+/// Goes up with every change of layout, the order of the metric tables included.
+const LAYOUT_VERSION: u32 = 1;
+/// Bytes; that of a cache line, so that no two workers write to one.
+pub const ALIGNMENT: usize = 64;
+/// A bound against nonsense; a slot takes 2.3 MiB of address space.
+pub const MAX_WORKERS: usize = 1024;
+
+#[repr(C, align(64))]
+struct Header {
+    /// Written last, when the rest is in place.
+    magic: AtomicU64,
+    layout_version: AtomicU32,
+    slots: AtomicU32,
+    size: AtomicU64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SegmentError {
+    Workers(usize),
+    Misaligned(usize),
+    TooSmall {
+        size: usize,
+        needed: usize,
+    },
+    InUse,
+    NotASegment,
+    Version(u32),
+    Shape {
+        workers: u32,
+        size: u64,
+        expected: usize,
+    },
+    NoSuchSlot {
+        slot: usize,
+        slots: usize,
+    },
+}
+
+impl fmt::Display for SegmentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workers(workers) => write!(
+                f,
+                "segment: {workers} workers; it takes 1 to {MAX_WORKERS}"
+            ),
+            Self::Misaligned(address) => write!(
+                f,
+                "segment: the buffer at {address:#x} is not aligned to {ALIGNMENT} bytes; use mmap"
+            ),
+            Self::TooSmall { size, needed } => write!(
+                f,
+                "segment: the buffer has {size} bytes and {needed} are needed; map size_for(workers)"
+            ),
+            Self::InUse => write!(
+                f,
+                "segment: the buffer is not empty; create a segment in fresh, zeroed memory, \
+                 or attach to the one that is there (create=False)"
+            ),
+            Self::NotASegment => write!(
+                f,
+                "segment: no segment in this buffer; its owner has to create one first (create=True)"
+            ),
+            Self::Version(found) => write!(
+                f,
+                "segment: layout version {found}, this build has {LAYOUT_VERSION}; \
+                 restart all processes with the same build"
+            ),
+            Self::Shape { workers, size, expected } => write!(
+                f,
+                "segment: made for {workers} workers with {size} bytes, {expected} bytes are \
+                 expected; attach with the number of workers that it was created for"
+            ),
+            Self::NoSuchSlot { slot, slots } => write!(
+                f,
+                "segment: no slot {slot}; the workers have 0 to {}, the control process {}",
+                slots - 2,
+                slots - 1
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SegmentError {}
+
+/// A view of the shared memory. Processes hold one each; threads may share one.
+pub struct Segment {
+    header: &'static Header,
+    labels: &'static LabelTable,
+    regions: &'static [Region],
+    /// What this process has read of the label table, to find a text without a scan.
+    index: Mutex<LabelIndex>,
+}
+
+impl Segment {
+    /// Bytes for `workers` slots and that of the control process. Pages that are never written
+    /// take no memory.
+    pub const fn size_for(workers: usize) -> usize {
+        size_of::<Header>() + size_of::<LabelTable>() + (workers + 1) * size_of::<Region>()
+    }
+
+    /// Makes a segment in fresh memory.
+    ///
+    /// # Safety
+    /// `base` points to `length` bytes that are zero, may be read and written, and stay mapped
+    /// while this value or a pointer from it is in use; nothing else writes to them, except other
+    /// `Segment`s over the same memory.
+    pub unsafe fn create(
+        base: *mut u8,
+        length: usize,
+        workers: usize,
+    ) -> Result<Self, SegmentError> {
+        // SAFETY: as for this function.
+        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let header = segment.header;
+        if header.magic.load(Ordering::Acquire) != 0 {
+            return Err(SegmentError::InUse);
+        }
+        segment.intern("other");
+        header
+            .layout_version
+            .store(LAYOUT_VERSION, Ordering::Relaxed);
+        header
+            .slots
+            .store(segment.regions.len() as u32, Ordering::Relaxed);
+        header
+            .size
+            .store(Self::size_for(workers) as u64, Ordering::Relaxed);
+        header.magic.store(MAGIC, Ordering::Release);
+        Ok(segment)
+    }
+
+    /// Opens the segment that another `Segment` has made in this memory.
+    ///
+    /// # Safety
+    /// As for `create`, but for the zeros: what is there is checked.
+    pub unsafe fn attach(
+        base: *mut u8,
+        length: usize,
+        workers: usize,
+    ) -> Result<Self, SegmentError> {
+        // SAFETY: as for this function.
+        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let header = segment.header;
+        if header.magic.load(Ordering::Acquire) != MAGIC {
+            return Err(SegmentError::NotASegment);
+        }
+        let version = header.layout_version.load(Ordering::Relaxed);
+        if version != LAYOUT_VERSION {
+            return Err(SegmentError::Version(version));
+        }
+        let slots = header.slots.load(Ordering::Relaxed);
+        let size = header.size.load(Ordering::Relaxed);
+        let expected = Self::size_for(workers);
+        if size != expected as u64 || slots as usize != segment.regions.len() {
+            let workers = slots.saturating_sub(1);
+            return Err(SegmentError::Shape {
+                workers,
+                size,
+                expected,
+            });
+        }
+        Ok(segment)
+    }
+
+    /// # Safety
+    /// As for `attach`.
+    unsafe fn lay_over(base: *mut u8, length: usize, workers: usize) -> Result<Self, SegmentError> {
+        if !(1..=MAX_WORKERS).contains(&workers) {
+            return Err(SegmentError::Workers(workers));
+        }
+        if base.align_offset(ALIGNMENT) != 0 {
+            return Err(SegmentError::Misaligned(base as usize));
+        }
+        let needed = Self::size_for(workers);
+        if length < needed {
+            return Err(SegmentError::TooSmall {
+                size: length,
+                needed,
+            });
+        }
+        // SAFETY: aligned and large enough, as just checked; the sizes of the three structures are
+        // multiples of their alignment (64), so each begins aligned. They consist of atomics, for
+        // which every bit pattern is valid, and which other processes may change at any time.
+        // 'static: the caller keeps the memory mapped for as long as the segment is used.
+        unsafe {
+            let labels = base.add(size_of::<Header>());
+            let regions = labels.add(size_of::<LabelTable>());
+            Ok(Self {
+                header: &*base.cast::<Header>(),
+                labels: &*labels.cast::<LabelTable>(),
+                regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
+                index: Mutex::default(),
+            })
+        }
+    }
+
+    /// The part that one process writes: 0 to workers - 1, then that of the control process.
+    pub fn region(&self, slot: usize) -> Result<&Region, SegmentError> {
+        let slots = self.regions.len();
+        self.regions
+            .get(slot)
+            .ok_or(SegmentError::NoSuchSlot { slot, slots })
+    }
+
+    pub fn regions(&self) -> &[Region] {
+        self.regions
+    }
+
+    /// The id of `text`, which stays the same for the life of the segment. One process at a time
+    /// may call this. A full table answers with `OTHER`.
+    pub fn intern(&self, text: &str) -> u32 {
+        // A panic elsewhere leaves the index as it was: it only ever gains complete entries.
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        self.labels.intern(&mut index, text)
+    }
+
+    /// The text of an id; "other" for an id that was never given out.
+    pub fn label(&self, id: u32) -> String {
+        self.labels.text(id)
+    }
+
+    pub fn labels_dropped(&self) -> u64 {
+        self.labels.dropped()
+    }
+
+    /// All slots summed.
+    pub fn collect(&self) -> Snapshot {
+        Snapshot::of(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! All slots as one: what a scrape shows.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use super::region::SeriesKey;
+use super::Segment;
+use crate::metrics::{Metric, Total, BUCKETS, SERVICE, WORKER};
+
+/// Taken while others write: each value is right at some moment of the reading, not all at the same.
+/// Ordered by label id, so that two scrapes list the same things in the same order.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Rows of `metrics::WORKER`. A gauge may be negative if its writer is: it is shown as it is.
+    pub counters: [i64; WORKER.len()],
+    /// Service label and rows of `metrics::SERVICE`.
+    pub services: BTreeMap<u32, [i64; SERVICE.len()]>,
+    pub series: BTreeMap<SeriesKey, Series>,
+    /// One for each slot, ms; 0 = never.
+    pub heartbeats: Vec<u64>,
+    pub labels_dropped: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Series {
+    /// Requests in each bucket, not cumulative.
+    pub buckets: [u64; BUCKETS],
+    pub sum_ns: u64,
+}
+
+impl Series {
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
+
+impl Snapshot {
+    pub(super) fn of(segment: &Segment) -> Self {
+        let mut snapshot = Self {
+            counters: [0; WORKER.len()],
+            services: BTreeMap::new(),
+            series: BTreeMap::new(),
+            heartbeats: Vec::with_capacity(segment.regions().len()),
+            labels_dropped: segment.labels_dropped(),
+        };
+        for region in segment.regions() {
+            snapshot.heartbeats.push(region.last_beat());
+            merge(&WORKER, &mut snapshot.counters, &region.counters());
+            for (label, values) in region.services() {
+                let totals = snapshot.services.entry(label).or_insert([0; SERVICE.len()]);
+                merge(&SERVICE, totals, &values);
+            }
+            for (key, buckets, sum_ns) in region.series() {
+                let total = snapshot.series.entry(key).or_default();
+                for (sum, count) in total.buckets.iter_mut().zip(buckets) {
+                    *sum = sum.wrapping_add(count);
+                }
+                total.sum_ns = total.sum_ns.wrapping_add(sum_ns);
+            }
+        }
+        snapshot
+    }
+}
+
+fn merge(table: &[Metric], totals: &mut [i64], values: &[u64]) {
+    for ((metric, total), value) in table.iter().zip(totals).zip(values) {
+        let value = *value as i64;
+        *total = match metric.total {
+            Total::Sum => total.wrapping_add(value),
+            Total::Highest => value.max(*total),
+        };
+    }
+}

@@ -1,0 +1,274 @@
+use super::*;
+use crate::metrics::{index, METRICS_OVERFLOW, SERVICE, WORKER};
+use proptest::prelude::*;
+use std::alloc::{alloc_zeroed, dealloc, Layout};
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+/// Zeroed memory, aligned as a map would be.
+struct Memory {
+    base: *mut u8,
+    layout: Layout,
+}
+
+impl Memory {
+    fn for_workers(workers: usize) -> Self {
+        let layout = Layout::from_size_align(Segment::size_for(workers), 4096).unwrap();
+        // SAFETY: the size is not zero.
+        let base = unsafe { alloc_zeroed(layout) };
+        Self { base, layout }
+    }
+
+    fn create(&self, workers: usize) -> Result<Segment, SegmentError> {
+        // SAFETY: zeroed memory of this size, which each test keeps longer than its segments.
+        unsafe { Segment::create(self.base, self.layout.size(), workers) }
+    }
+
+    fn attach(&self, workers: usize) -> Result<Segment, SegmentError> {
+        // SAFETY: as above.
+        unsafe { Segment::attach(self.base, self.layout.size(), workers) }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.base, self.layout) }
+    }
+}
+
+/// A segment with its memory.
+struct Owned(Segment, #[allow(dead_code)] Memory);
+
+impl Deref for Owned {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        &self.0
+    }
+}
+
+fn segment(workers: usize) -> Owned {
+    let memory = Memory::for_workers(workers);
+    Owned(memory.create(workers).unwrap(), memory)
+}
+
+fn key(route: u32, status: u32) -> SeriesKey {
+    SeriesKey {
+        route,
+        service: 7,
+        method: 0,
+        status,
+    }
+}
+
+#[test]
+fn layout_keeps_workers_on_their_own_cache_lines() {
+    assert_eq!(size_of::<Header>() % ALIGNMENT, 0);
+    assert_eq!(size_of::<LabelTable>() % ALIGNMENT, 0);
+    assert_eq!(size_of::<Region>() % ALIGNMENT, 0);
+    assert_eq!(align_of::<Region>(), ALIGNMENT);
+    // What MAX_WORKERS says about a slot's size.
+    assert!(size_of::<Region>() < 24 << 17, "{}", size_of::<Region>());
+}
+
+#[test]
+fn attach_checks_what_it_finds() {
+    let memory = Memory::for_workers(3);
+    assert_eq!(memory.attach(3).err(), Some(SegmentError::NotASegment));
+    assert_eq!(memory.create(0).err(), Some(SegmentError::Workers(0)));
+    let small = memory.create(4).err();
+    assert!(
+        matches!(small, Some(SegmentError::TooSmall { .. })),
+        "{small:?}"
+    );
+    let segment = memory.create(3).unwrap();
+    assert_eq!(memory.create(3).err(), Some(SegmentError::InUse));
+    assert!(memory.attach(3).is_ok());
+    let other = memory.attach(2).err();
+    assert!(
+        matches!(other, Some(SegmentError::Shape { workers: 3, .. })),
+        "{other:?}"
+    );
+    segment.header.layout_version.store(99, Ordering::Relaxed);
+    assert_eq!(memory.attach(3).err(), Some(SegmentError::Version(99)));
+    // SAFETY: refused before it is read.
+    let shifted = unsafe { Segment::attach(memory.base.add(8), 1 << 30, 3) };
+    assert!(matches!(shifted.err(), Some(SegmentError::Misaligned(_))));
+}
+
+#[test]
+fn slots_end_with_the_control_process() {
+    let segment = segment(2);
+    assert!(segment.region(2).is_ok());
+    let error = segment.region(3).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "segment: no slot 3; the workers have 0 to 1, the control process 2"
+    );
+}
+
+#[test]
+fn labels_are_the_same_in_every_view() {
+    let memory = Memory::for_workers(1);
+    let first = memory.create(1).unwrap();
+    let second = memory.attach(1).unwrap();
+    let id = first.intern("/identity/{path...}");
+    assert_eq!(second.label(id), "/identity/{path...}");
+    let next = second.intern("/ü");
+    assert_ne!(next, id);
+    assert_eq!(first.intern("/ü"), next);
+    assert_eq!(first.intern("/identity/{path...}"), id);
+    assert_eq!(
+        (first.intern("other"), first.label(12_345)),
+        (OTHER, "other".to_owned())
+    );
+    let empty = first.intern("");
+    assert_eq!(
+        (second.intern(""), second.label(empty)),
+        (empty, String::new())
+    );
+}
+
+#[test]
+fn a_full_label_table_answers_other() {
+    let by_count = segment(1);
+    for id in 1..MAX_LABELS as u32 {
+        assert_eq!(by_count.intern(&id.to_string()), id);
+    }
+    assert_eq!(by_count.intern("one more"), OTHER);
+    assert_eq!(by_count.intern("77"), 77);
+    assert_eq!(by_count.labels_dropped(), 1);
+
+    let by_bytes = segment(1);
+    let long = "x".repeat(LABEL_BYTES - "other".len());
+    assert_eq!(by_bytes.intern(&format!("{long}x")), OTHER);
+    let id = by_bytes.intern(&long);
+    assert_eq!(by_bytes.label(id), long);
+    assert_eq!(by_bytes.intern("y"), OTHER);
+    assert_eq!(by_bytes.labels_dropped(), 2);
+}
+
+#[test]
+fn a_label_that_its_writer_did_not_finish_is_written_over() {
+    let segment = segment(1);
+    let id = segment.intern("whole");
+    // As if the writer of the next one had been killed before it raised the count.
+    let dead = segment.intern("dead");
+    segment.labels.set_count_for_test(dead);
+    let mut index = LabelIndex::default();
+    assert_eq!(segment.labels.intern(&mut index, "alive"), dead);
+    assert_eq!(
+        (segment.label(id), segment.label(dead)),
+        ("whole".into(), "alive".into())
+    );
+}
+
+#[test]
+fn readers_see_only_whole_labels() {
+    let owned = segment(1);
+    let segment: &Segment = &owned;
+    std::thread::scope(|scope| {
+        scope.spawn(|| (1..8000).for_each(|id| assert_eq!(segment.intern(&format!("/{id}")), id)));
+        for id in 1..8000 {
+            let text = segment.label(id);
+            assert!(text == "other" || text == format!("/{id}"), "{text}");
+        }
+    });
+}
+
+#[test]
+fn slots_are_summed_and_generation_is_the_highest() {
+    let segment = segment(2);
+    let row = |name| index(&WORKER, name).unwrap();
+    for (slot, generation) in [(0, 5), (1, 4), (2, 0)] {
+        let region = segment.region(slot).unwrap();
+        region.add(row("connections_active"), 3);
+        region.add(row("connections_active"), -1);
+        region.add_shared(row("connections_accepted_total"), 10);
+        region.set(row("plan_generation"), generation);
+        region.add(WORKER.len(), 1);
+        region.service_add(9, 0, 2);
+        region.service_add(9, SERVICE.len(), 1);
+        region.observe(key(1, 200), 700_000);
+        region.beat(100 + slot as u64);
+    }
+    segment.region(1).unwrap().reset_gauges();
+    let snapshot = segment.collect();
+    assert_eq!(snapshot.counters[row("connections_active")], 4);
+    assert_eq!(snapshot.counters[row("connections_accepted_total")], 30);
+    assert_eq!(snapshot.counters[row("plan_generation")], 5);
+    assert_eq!(snapshot.services[&9][0], 6);
+    assert_eq!(snapshot.series[&key(1, 200)].sum_ns, 2_100_000);
+    assert_eq!(snapshot.series[&key(1, 200)].buckets[1], 3);
+    assert_eq!(snapshot.heartbeats, [100, 101, 102]);
+}
+
+#[test]
+fn reset_gauges_leaves_counters_and_reaches_services() {
+    let segment = segment(1);
+    let region = segment.region(0).unwrap();
+    for row in 0..SERVICE.len() {
+        region.service_add(3, row, 4);
+    }
+    for row in 0..WORKER.len() {
+        region.add(row, 4);
+    }
+    region.reset_gauges();
+    let snapshot = segment.collect();
+    let expected = |metric: &crate::metrics::Metric| {
+        if metric.kind == crate::metrics::Kind::Gauge {
+            0
+        } else {
+            4
+        }
+    };
+    assert_eq!(snapshot.counters, WORKER.each_ref().map(expected));
+    assert_eq!(snapshot.services[&3], SERVICE.each_ref().map(expected));
+}
+
+#[test]
+fn full_tables_count_under_other() {
+    let segment = segment(1);
+    let region = segment.region(0).unwrap();
+    for route in 0..SERIES_LIMIT as u32 + 10 {
+        region.observe(key(route, 200), 1);
+    }
+    for label in 1..=SERVICES_LIMIT as u32 + 5 {
+        region.service_add(label, 0, 1);
+    }
+    let snapshot = segment.collect();
+    let other = SeriesKey {
+        route: OTHER,
+        service: OTHER,
+        method: 7,
+        status: 0,
+    };
+    assert_eq!(snapshot.series.len(), SERIES_LIMIT + 1);
+    assert_eq!(snapshot.series[&other].count(), 10);
+    assert_eq!(snapshot.services.len(), SERVICES_LIMIT + 1);
+    assert_eq!(snapshot.services[&OTHER][0], 5);
+    assert_eq!(snapshot.counters[METRICS_OVERFLOW], 15);
+    // A series that has its place keeps it.
+    region.observe(key(0, 200), 1);
+    assert_eq!(segment.collect().series[&key(0, 200)].count(), 2);
+}
+
+proptest! {
+    #[test]
+    fn counts_what_a_map_counts(observations in prop::collection::vec(
+        (0..2_usize, 0..1_u32 << 20, 0..4_u32, 0..8_u32, 100..600_u32, 0..20_000_000_000_u64),
+        1..200,
+    )) {
+        let segment = segment(2);
+        let mut model: BTreeMap<SeriesKey, Series> = BTreeMap::new();
+        for (slot, route, service, method, status, duration) in observations {
+            let key = SeriesKey { route, service, method, status };
+            segment.region(slot).unwrap().observe(key, duration);
+            let series = model.entry(key).or_default();
+            series.buckets[crate::metrics::bucket(duration)] += 1;
+            series.sum_ns += duration;
+        }
+        prop_assert_eq!(segment.collect().series, model);
+    }
+}

@@ -1,0 +1,211 @@
+//! `Segment`: the shared memory of counters, over a buffer that Python owns.
+
+use gateway_core::metrics::{self, Kind, Metric, BUCKET_BOUNDS_NS, METHODS, SERVICE, WORKER};
+use gateway_core::segment::{self as core, Region, SegmentError, Series, SeriesKey, Snapshot};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+#[pyclass(frozen, module = "gateway._core")]
+pub struct Segment {
+    core: core::Segment,
+    /// Holds the buffer's export: an mmap cannot be closed while one is open.
+    _export: PyBuffer<u8>,
+}
+
+fn to_python(error: SegmentError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        SegmentError::NoSuchSlot { .. } => PyIndexError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+fn row(table: &[Metric], counter: &str) -> PyResult<usize> {
+    metrics::index(table, counter).ok_or_else(|| {
+        let names: Vec<&str> = table.iter().map(|metric| metric.name).collect();
+        PyValueError::new_err(format!(
+            "segment: no counter {counter:?}; use one of {}",
+            names.join(", ")
+        ))
+    })
+}
+
+#[pymethods]
+impl Segment {
+    #[new]
+    fn new(buffer: &Bound<'_, PyAny>, workers: usize, create: bool) -> PyResult<Self> {
+        let export = PyBuffer::<u8>::get(buffer)?;
+        if export.readonly() || !export.is_c_contiguous() {
+            return Err(PyValueError::new_err(
+                "segment: the buffer is read-only or not contiguous; use a writable, shared mmap",
+            ));
+        }
+        let (base, length) = (export.buf_ptr().cast::<u8>(), export.len_bytes());
+        // SAFETY: the export keeps the memory mapped for as long as this object lives; a pointer
+        // given out by `worker_address` must not outlive it. The structures are atomics, valid for
+        // any content. Python code could write to the mmap as well; only the owner of the buffer,
+        // the supervisor, has it, and does not.
+        let core = unsafe {
+            if create {
+                core::Segment::create(base, length, workers)
+            } else {
+                core::Segment::attach(base, length, workers)
+            }
+        };
+        let core = core.map_err(to_python)?;
+        Ok(Self {
+            core,
+            _export: export,
+        })
+    }
+
+    #[staticmethod]
+    fn size_for(workers: usize) -> PyResult<usize> {
+        match workers {
+            1..=core::MAX_WORKERS => Ok(core::Segment::size_for(workers)),
+            _ => Err(to_python(SegmentError::Workers(workers))),
+        }
+    }
+
+    fn worker_address(&self, slot: usize) -> PyResult<usize> {
+        let region: *const Region = self.region(slot)?;
+        Ok(region.addr())
+    }
+
+    fn intern(&self, text: &str) -> u32 {
+        self.core.intern(text)
+    }
+
+    fn label(&self, id: u32) -> String {
+        self.core.label(id)
+    }
+
+    fn beat(&self, slot: usize, now_ms: u64) -> PyResult<()> {
+        self.region(slot)?.beat(now_ms);
+        Ok(())
+    }
+
+    fn last_beat(&self, slot: usize) -> PyResult<u64> {
+        Ok(self.region(slot)?.last_beat())
+    }
+
+    fn add(&self, slot: usize, counter: &str, delta: i64) -> PyResult<()> {
+        self.region(slot)?.add_shared(row(&WORKER, counter)?, delta);
+        Ok(())
+    }
+
+    fn set(&self, slot: usize, gauge: &str, value: u64) -> PyResult<()> {
+        self.region(slot)?.set(row(&WORKER, gauge)?, value);
+        Ok(())
+    }
+
+    fn service_add(&self, slot: usize, service: u32, counter: &str, delta: i64) -> PyResult<()> {
+        let row = row(&SERVICE, counter)?;
+        self.region(slot)?.service_add(service, row, delta);
+        Ok(())
+    }
+
+    fn observe(
+        &self,
+        slot: usize,
+        route: u32,
+        service: u32,
+        method: &str,
+        status: u32,
+        duration_ns: u64,
+    ) -> PyResult<()> {
+        let known = METHODS.iter().position(|name| *name == method);
+        let method = known.unwrap_or(METHODS.len() - 1) as u32;
+        let key = SeriesKey {
+            route,
+            service,
+            method,
+            status,
+        };
+        self.region(slot)?.observe(key, duration_ns);
+        Ok(())
+    }
+
+    fn reset_gauges(&self, slot: usize) -> PyResult<()> {
+        self.region(slot)?.reset_gauges();
+        Ok(())
+    }
+
+    fn collect<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.snapshot(py, &self.core.collect())
+    }
+}
+
+impl Segment {
+    fn region(&self, slot: usize) -> PyResult<&Region> {
+        self.core.region(slot).map_err(to_python)
+    }
+
+    fn snapshot<'py>(&self, py: Python<'py>, from: &Snapshot) -> PyResult<Bound<'py, PyDict>> {
+        let services = PyDict::new(py);
+        for (label, values) in &from.services {
+            services.set_item(self.label(*label), by_name(py, &SERVICE, values)?)?;
+        }
+        let series: PyResult<Vec<_>> = from
+            .series
+            .iter()
+            .map(|(key, series)| self.series(py, *key, series))
+            .collect();
+        let snapshot = PyDict::new(py);
+        snapshot.set_item("counters", by_name(py, &WORKER, &from.counters)?)?;
+        snapshot.set_item("services", services)?;
+        snapshot.set_item("series", series?)?;
+        snapshot.set_item("heartbeats", &from.heartbeats)?;
+        snapshot.set_item("labels_dropped", from.labels_dropped)?;
+        Ok(snapshot)
+    }
+
+    fn series<'py>(
+        &self,
+        py: Python<'py>,
+        key: SeriesKey,
+        from: &Series,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let method = METHODS.get(key.method as usize).unwrap_or(&"other");
+        let series = PyDict::new(py);
+        series.set_item("route", self.label(key.route))?;
+        series.set_item("service", self.label(key.service))?;
+        series.set_item("method", method)?;
+        series.set_item("status", key.status)?;
+        series.set_item("count", from.count())?;
+        series.set_item("sum_seconds", from.sum_ns as f64 / 1e9)?;
+        series.set_item("buckets", from.buckets)?;
+        Ok(series)
+    }
+}
+
+fn by_name<'py>(py: Python<'py>, table: &[Metric], values: &[i64]) -> PyResult<Bound<'py, PyDict>> {
+    let named = PyDict::new(py);
+    for (metric, value) in table.iter().zip(values) {
+        named.set_item(metric.name, value)?;
+    }
+    Ok(named)
+}
+
+/// The tables that the renderer of the metrics and the check of the C face read.
+pub fn add_tables(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let rows = |table: &[Metric]| {
+        let kind = |metric: &Metric| match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let row = |metric: &Metric| (metric.name, kind(metric), metric.help);
+        PyTuple::new(py, table.iter().map(row))
+    };
+    module.add("WORKER_METRICS", rows(&WORKER)?)?;
+    module.add("SERVICE_METRICS", rows(&SERVICE)?)?;
+    module.add("METHODS", PyTuple::new(py, METHODS)?)?;
+    let seconds = BUCKET_BOUNDS_NS.map(|bound| bound as f64 / 1e9);
+    module.add("DURATION_BUCKETS", PyTuple::new(py, seconds)?)?;
+    module.add("MAX_LABELS", core::MAX_LABELS)?;
+    module.add("SERIES_LIMIT", core::SERIES_LIMIT)?;
+    module.add("SERVICES_LIMIT", core::SERVICES_LIMIT)
+}
