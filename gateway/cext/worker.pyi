@@ -1,0 +1,42 @@
+"""The data plane of one worker process (cext/worker.pyx)."""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway._core import Segment
+
+class Worker:
+    """Accepts connections, proxies by the installed plan, counts in its slot of the segment."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        segment: Segment,
+        slot: int,
+        plan: bytes,
+        access_log: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """`access_log` gets whole JSON lines in batches. Raises ValueError for a bad plan."""
+
+    connections: int
+    """Open downstream connections."""
+    exchanges: int
+    """Requests in flight."""
+    draining: bool
+    generation: int
+    """Of the plan that new exchanges get."""
+
+    def start(self) -> None:
+        """Start the tick (100 ms): timeouts, heartbeat, gauges, log flush."""
+
+    def accept(self) -> asyncio.Protocol:
+        """Protocol factory for `loop.create_server`."""
+
+    def install(self, plan: bytes) -> None:
+        """Swap the plan; running exchanges keep theirs. Raises ValueError for a bad plan."""
+
+    def drain(self) -> None:
+        """Take no further requests: idle connections close, busy ones after their answer."""
+
+    def close(self) -> None:
+        """End every connection and the tick."""

@@ -1,0 +1,26 @@
+"""Installs the programs that the tests start, from Debian's packages, when root; else says what to do."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+PROGRAMS = {"curl": "curl", "strace": "strace"}
+"""Program looked for -> Debian package that has it."""
+
+
+def main() -> int:
+    packages = sorted({package for name, package in PROGRAMS.items() if shutil.which(name) is None})
+    if not packages:
+        return 0
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(f"the tests need these programs; install them: sudo apt-get install {' '.join(packages)}")
+        return 1
+    print(f"installing {' '.join(packages)} ...", flush=True)
+    subprocess.run(["apt-get", "update", "-qq"], check=True)
+    subprocess.run(["apt-get", "install", "-y", "-qq", *packages], check=True, stdout=subprocess.DEVNULL)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
