@@ -21,7 +21,7 @@ cdef class Pool:
     cdef bytes authority            # Host for a request that had none (HTTP/1.0)
     cdef object host
     cdef object port
-    cdef object unix                # path of a Unix socket, or None
+    cdef object socket_path         # path of a Unix socket, or None
     cdef uint32_t service_label
     cdef int max_connections
     cdef int max_queue

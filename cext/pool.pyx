@@ -36,8 +36,8 @@ cdef class Pool:
         self.url = endpoint["url"]
         self.host = endpoint["host"]
         self.port = endpoint["port"]
-        self.unix = endpoint["unix"]
-        self.authority = b"localhost" if self.unix else f"{self.host}:{self.port}".encode()
+        self.socket_path = endpoint["unix"]
+        self.authority = b"localhost" if self.socket_path else f"{self.host}:{self.port}".encode()
         self.idle = []
         self.queue = deque()
         self.configure(service)
@@ -189,8 +189,8 @@ async def dial(Pool pool, Http1Upstream upstream):
     limit_s = pool.connect_ms / 1000 if pool.connect_ms else None
     try:
         async with asyncio.timeout(limit_s):
-            if pool.unix is not None:
-                await loop.create_unix_connection(upstream.as_protocol, pool.unix)
+            if pool.socket_path is not None:
+                await loop.create_unix_connection(upstream.as_protocol, pool.socket_path)
             else:
                 await loop.create_connection(upstream.as_protocol, pool.host, pool.port)
     except TimeoutError:
