@@ -159,10 +159,10 @@ cdef class Worker:
     cdef uint64_t random(self) noexcept:
         """splitmix64 (Steele, Lea, Flood 2014): for balancing and ids, not for secrets."""
         cdef uint64_t mixed
-        self.random_state += 0x9E3779B97F4A7C15
+        self.random_state += 0x9E3779B97F4A7C15ULL
         mixed = self.random_state
-        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9
-        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9ULL
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBULL
         return mixed ^ (mixed >> 31)
 
     cdef uint32_t make_id(self, char* out) noexcept:
