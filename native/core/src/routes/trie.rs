@@ -74,6 +74,8 @@ pub struct Walk<'p> {
     segment_ends: [usize; MAX_SEGMENTS],
     #[cfg(test)]
     pub visits: usize,
+    #[cfg(test)]
+    pub measured_segments: usize,
 }
 
 impl<'p> Walk<'p> {
@@ -84,6 +86,8 @@ impl<'p> Walk<'p> {
             segment_ends: [0; MAX_SEGMENTS],
             #[cfg(test)]
             visits: 0,
+            #[cfg(test)]
+            measured_segments: 0,
         }
     }
 
@@ -140,6 +144,10 @@ impl<'p> Walk<'p> {
         let known = self.segment_ends[segment];
         if known != 0 {
             return known;
+        }
+        #[cfg(test)]
+        {
+            self.measured_segments += 1;
         }
         let tail = &self.path[start..];
         let length = tail.iter().position(|&byte| byte == b'/');
