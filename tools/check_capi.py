@@ -86,7 +86,8 @@ def _rust_type(text: str) -> str:
 
 VERBATIM = re.compile(r'"""(.*?)"""', re.DOTALL)
 PXD_STRUCT = re.compile(
-    r"^( *)(?:ctypedef|cdef) struct (\w+):[^\n]*\n((?:\1 +[^\n]*\n|\s*\n)+)", re.MULTILINE
+    r"^( *)(?:ctypedef|cdef) struct (\w+):[^\n]*\n((?:\1 +[^\n]*\n|\s*\n)+)",
+    re.MULTILINE,
 )
 C_STRUCT = re.compile(r"typedef struct(?: \w+)?\s*(?:\{([^}]*)\})?\s*(\w+)\s*;")
 C_FUNCTION = re.compile(r"^[ \t]*((?:[\w]+[\s*]+)+)(\w+)\s*\(([^)]*)\)", re.MULTILINE)
@@ -190,7 +191,10 @@ class Comparison:
         self._type(f"{name}, result", rust.result, other.result)
 
     def _struct(
-        self, name: str, rust: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]
+        self,
+        name: str,
+        rust: tuple[tuple[str, str], ...],
+        other: tuple[tuple[str, str], ...],
     ) -> None:
         names = [[member for member, _ in fields] for fields in (rust, other)]
         if names[0] != names[1]:

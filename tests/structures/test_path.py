@@ -130,7 +130,10 @@ def readings_by_upstreams(path: str) -> list[str]:
 TABLE = RouteTable([{"path": "/public/{path...}"}, {"path": "/admin/{path...}"}])
 
 
-@given(st.lists(PIECES, max_size=8).map(lambda pieces: f"/public/{''.join(pieces)}/admin"), SLASHES)
+@given(
+    st.lists(PIECES, max_size=8).map(lambda pieces: f"/public/{''.join(pieces)}/admin"),
+    SLASHES,
+)
 @example("/public/..;x/admin", "reject")
 @example("/public/..%2fadmin", "keep")
 def test_no_upstream_can_read_an_open_path_as_a_protected_one(path: str, slashes: Slashes) -> None:

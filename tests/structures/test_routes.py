@@ -35,7 +35,8 @@ ROUTES = st.fixed_dictionaries(
     {
         "path": patterns(),
         "hosts": st.lists(
-            st.sampled_from(["a.org", "b.a.org", "*.org", "*.a.org", "*.B.a.org"]), max_size=2
+            st.sampled_from(["a.org", "b.a.org", "*.org", "*.a.org", "*.B.a.org"]),
+            max_size=2,
         ),
         "methods": st.lists(st.sampled_from(["GET", "HEAD", "POST", "BREW"]), max_size=2),
         "headers": predicates(["X-A", "x-b"]),
@@ -54,7 +55,10 @@ REQUESTS = st.tuples(
     PATHS,
     st.sampled_from(["", "v=1", "v", "%76=12&w%20x=%c3%a9", "v=%zz&v=1", "w+x=1", "&=&v==1"]),
     st.lists(
-        st.tuples(st.sampled_from(["x-a", "X-B", "x-c"]), st.sampled_from(["", "1", "12", "é"])),
+        st.tuples(
+            st.sampled_from(["x-a", "X-B", "x-c"]),
+            st.sampled_from(["", "1", "12", "é"]),
+        ),
         max_size=3,
     ),
 )
@@ -63,7 +67,8 @@ REQUESTS = st.tuples(
 @settings(max_examples=600)
 @given(st.lists(ROUTES, min_size=1, max_size=16), REQUESTS)
 def test_match_and_explain_agree_with_the_model(
-    routes: list[dict[str, Any]], request: tuple[str, str, str, str, list[tuple[str, str]]]
+    routes: list[dict[str, Any]],
+    request: tuple[str, str, str, str, list[tuple[str, str]]],
 ) -> None:
     table, oracle = RouteTable(routes), model.RouteTable(routes)
     found = table.match(*request)
@@ -104,7 +109,11 @@ def test_a_wrong_method_names_the_methods_of_all_routes_on_the_path() -> None:
             {"path": "/a", "methods": ["GET"]},
             {"path": "/{x}", "methods": ["POST", "PUT"]},
             {"path": "/a", "methods": ["DELETE"], "hosts": ["other.org"]},
-            {"path": "/a", "methods": ["PATCH"], "headers": [{"name": "x", "op": "present"}]},
+            {
+                "path": "/a",
+                "methods": ["PATCH"],
+                "headers": [{"name": "x", "op": "present"}],
+            },
         ]
     )
     found = table.match("OPTIONS", "a.org", "/a")
@@ -127,13 +136,22 @@ def test_parameters_keep_the_spelling_of_the_path() -> None:
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"path": "a"}, r"routes\[1\]\.path: 'a' does not begin with '/'"),
     ({"path": "/{a}/{a}"}, r"routes\[1\]\.path: the parameter 'a' occurs twice"),
-    ({"path": "/{a...}/b"}, r"routes\[1\]\.path: '\{a\.\.\.\}' must be the last segment"),
-    ({"path": "/a/../b"}, r"routes\[1\]\.path: '\.\.' cannot be part of a path: above_root"),
+    (
+        {"path": "/{a...}/b"},
+        r"routes\[1\]\.path: '\{a\.\.\.\}' must be the last segment",
+    ),
+    (
+        {"path": "/a/../b"},
+        r"routes\[1\]\.path: '\.\.' cannot be part of a path: above_root",
+    ),
     ({}, r"routes\[1\]\.path: is missing; add it"),
     ({"path": 3}, r"routes\[1\]\.path: .*'int'"),
     ({"path": "/", "hosts": ["a.org:80"]}, r"routes\[1\]\.hosts\[0\]: .*remove it"),
     ({"path": "/", "hosts": ["a.*"]}, r"routes\[1\]\.hosts\[0\]: .*\*\.example\.org"),
-    ({"path": "/", "methods": ["G T"]}, r"routes\[1\]\.methods\[0\]: 'G T' is not a method"),
+    (
+        {"path": "/", "methods": ["G T"]},
+        r"routes\[1\]\.methods\[0\]: 'G T' is not a method",
+    ),
     (
         {"path": "/", "headers": [{"name": "x", "op": "like"}]},
         r"routes\[1\]\.headers\[0\]\.op: 'like' is unknown; write exact, prefix, present or absent",
@@ -142,7 +160,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"path": "/", "headers": [{"name": "x y", "op": "present"}]},
         r"routes\[1\]\.headers\[0\]\.name: 'x y' is not a header name",
     ),
-    ({"path": "/", "query": [{"op": "present"}]}, r"routes\[1\]\.query\[0\]\.name: is missing"),
+    (
+        {"path": "/", "query": [{"op": "present"}]},
+        r"routes\[1\]\.query\[0\]\.name: is missing",
+    ),
 ]
 
 

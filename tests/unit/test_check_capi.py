@@ -72,27 +72,67 @@ def test_everything_is_read() -> None:
     assert set(rust.structs) == {"GwSpan"}
     assert set(cython.structs) == {"GwSpan", "GwWheel"}
     assert set(c_code.functions) == {"gw_new"}
-    assert cython.functions["gw_take"].arguments == ("*mut GwWheel", "*const u8", "usize")
-    assert cython.structs["GwSpan"] == (("off", "u32"), ("len", "i64"), ("caps", "[u32; 4]"))
+    assert cython.functions["gw_take"].arguments == (
+        "*mut GwWheel",
+        "*const u8",
+        "usize",
+    )
+    assert cython.structs["GwSpan"] == (
+        ("off", "u32"),
+        ("len", "i64"),
+        ("caps", "[u32; 4]"),
+    )
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ("size_t length", "uint32_t length", "gw_take, argument 3: type is 'u32'; in capi.rs 'usi"),
-        ("const uint8_t *due", "uint8_t *due", "gw_take, argument 2: type is '*mut u8'; in capi"),
-        ("GwWheel *wheel, const", "const GwWheel *wheel, const", "gw_take, argument 1: type is"),
+        (
+            "size_t length",
+            "uint32_t length",
+            "gw_take, argument 3: type is 'u32'; in capi.rs 'usi",
+        ),
+        (
+            "const uint8_t *due",
+            "uint8_t *due",
+            "gw_take, argument 2: type is '*mut u8'; in capi",
+        ),
+        (
+            "GwWheel *wheel, const",
+            "const GwWheel *wheel, const",
+            "gw_take, argument 1: type is",
+        ),
         (", size_t length", "", "gw_take: 2 arguments, 3 in capi.rs"),
-        ("extern int32_t gw_take", "extern int64_t gw_take", "gw_take, result: type is 'i64'"),
+        (
+            "extern int32_t gw_take",
+            "extern int64_t gw_take",
+            "gw_take, result: type is 'i64'",
+        ),
         ("gw_free", "gw_drop", "gw_free: function is in capi.rs only"),
         ("gw_free", "gw_drop", "gw_drop: function is not in capi.rs"),
         ("int64_t len", "int32_t len", "GwSpan.len: type is 'i32'; in capi.rs 'i64'"),
-        ("int64_t len", "int64_t size", "GwSpan: fields are off, size, caps; in capi.rs off, len"),
-        ("    int64_t len\n", "", "GwSpan: fields are off, caps; in capi.rs off, len, caps"),
-        ("caps[4]", "caps[5]", "GwSpan.caps: type is '[u32; 5]'; in capi.rs '[u32; 4]'"),
+        (
+            "int64_t len",
+            "int64_t size",
+            "GwSpan: fields are off, size, caps; in capi.rs off, len",
+        ),
+        (
+            "    int64_t len\n",
+            "",
+            "GwSpan: fields are off, caps; in capi.rs off, len, caps",
+        ),
+        (
+            "caps[4]",
+            "caps[5]",
+            "GwSpan.caps: type is '[u32; 5]'; in capi.rs '[u32; 4]'",
+        ),
         ("struct GwSpan", "struct GwSpam", "GwSpan: struct is in capi.rs only"),
         ("struct GwSpan", "struct GwSpam", "GwSpam: struct is not in capi.rs"),
-        ("now_ms);", "now_ms, int more);", "native.pxd, C block: gw_new: 2 arguments, 1 in"),
+        (
+            "now_ms);",
+            "now_ms, int more);",
+            "native.pxd, C block: gw_new: 2 arguments, 1 in",
+        ),
         ("void *context", "GwWheel *context", "gw_free, argument 2: type is"),
     ],
 )
