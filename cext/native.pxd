@@ -62,7 +62,7 @@ cdef enum:
 cdef extern int32_t gw_routes_match(
     const GwRoutes *routes, const GwRequest *request, GwMatch *out) noexcept nogil
 
-# The length of the text, such as "GET, HEAD"; nothing is written if it is more than cap.
+# Writes a text such as "GET, HEAD" and returns its length (<= cap; what finds no room is left out).
 cdef extern size_t gw_routes_allow(
     const GwRoutes *routes, const GwRequest *request, uint8_t *out, size_t cap) noexcept nogil
 

@@ -136,8 +136,8 @@ pub unsafe extern "C" fn gw_routes_match(
     }
 }
 
-/// Writes the value of `Allow`, such as `GET, HEAD`, and returns its length. If that is more than
-/// `cap`, nothing is written.
+/// Writes the value of `Allow`, such as `GET, HEAD`, and returns its length, never more than `cap`:
+/// names that find no room are left out.
 ///
 /// # Safety
 /// See the module's head.
@@ -151,11 +151,19 @@ pub unsafe extern "C" fn gw_routes_allow(
     // SAFETY: the caller's promise.
     let (routes, request, out) =
         unsafe { (&*routes, read_request(&*request), bytes_mut(out, cap)) };
-    let text = routes.allowed(&request).collect::<Vec<_>>().join(", ");
-    if let Some(target) = out.get_mut(..text.len()) {
-        target.copy_from_slice(text.as_bytes());
+    let mut written = 0;
+    for name in routes.allowed(&request) {
+        let separator = if written == 0 { "" } else { ", " };
+        let end = written + separator.len() + name.len();
+        let Some(target) = out.get_mut(written..end) else {
+            break;
+        };
+        let (before, after) = target.split_at_mut(separator.len());
+        before.copy_from_slice(separator.as_bytes());
+        after.copy_from_slice(name.as_bytes());
+        written = end;
     }
-    text.len()
+    written
 }
 
 /// Writes the canonical path and returns its length, or minus the number of a `PathError`. `out`

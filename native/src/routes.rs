@@ -1,6 +1,6 @@
 //! Binding of `gateway_core::routes`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use gateway_core::routes::{self as core, canonical_host, Outcome, Predicate, RouteSpec, Test};
 use pyo3::exceptions::PyValueError;
@@ -20,7 +20,7 @@ pub struct RouteTable {
 #[pyclass(frozen, get_all, module = "gateway._core")]
 pub struct Match {
     route: Option<usize>,
-    params: HashMap<String, String>,
+    params: BTreeMap<String, String>,
     allow: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ impl RouteTable {
         let request = request(method, &host, path, query, &headers);
         let mut found = Match {
             route: None,
-            params: HashMap::new(),
+            params: BTreeMap::new(),
             allow: Vec::new(),
         };
         match self.table.find(&request) {
@@ -108,7 +108,7 @@ impl RouteTable {
 }
 
 impl RouteTable {
-    fn params(&self, route: usize, path: &str) -> HashMap<String, String> {
+    fn params(&self, route: usize, path: &str) -> BTreeMap<String, String> {
         self.table
             .captures(route, path.as_bytes())
             .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(value).into_owned()))

@@ -18,7 +18,7 @@ pub const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Node {
-    /// Range in `Trie::bytes`.
+    /// Range in `Trie::bytes`: the literal bytes after the first, which chose this node.
     prefix: Range<u32>,
     /// Range of nodes; sorted by first byte.
     children: Range<u32>,
@@ -74,6 +74,8 @@ pub struct Walk<'p> {
     segment_ends: [usize; MAX_SEGMENTS],
     #[cfg(test)]
     pub visits: usize,
+    #[cfg(test)]
+    pub measured_segments: usize,
 }
 
 impl<'p> Walk<'p> {
@@ -84,6 +86,8 @@ impl<'p> Walk<'p> {
             segment_ends: [0; MAX_SEGMENTS],
             #[cfg(test)]
             visits: 0,
+            #[cfg(test)]
+            measured_segments: 0,
         }
     }
 
@@ -107,12 +111,12 @@ impl<'p> Walk<'p> {
         let Some(tail) = self.path[at..].strip_prefix(prefix) else {
             return;
         };
-        let at = at + prefix.len();
+        let at = self.path.len() - tail.len();
         match tail.first() {
             None => self.offer(slice(&trie.ranks, &node.leaf), accept),
             Some(&first) => {
                 if let Some(child) = trie.child(node, first) {
-                    self.visit(trie, child, at, accept);
+                    self.visit(trie, child, at + 1, accept);
                 }
                 if node.param != NONE && first != b'/' {
                     let end = self.segment_end(node.segment as usize, at);
@@ -140,6 +144,10 @@ impl<'p> Walk<'p> {
         let known = self.segment_ends[segment];
         if known != 0 {
             return known;
+        }
+        #[cfg(test)]
+        {
+            self.measured_segments += 1;
         }
         let tail = &self.path[start..];
         let length = tail.iter().position(|&byte| byte == b'/');
@@ -248,7 +256,7 @@ impl<'b> Flattener<'b> {
         let param = self.reserve(branch.param.as_deref().into_iter(), slashes);
         let trie = &mut self.trie;
         trie.nodes.push(Node {
-            prefix: append(&mut trie.bytes, &branch.prefix),
+            prefix: append(&mut trie.bytes, branch.prefix.get(1..).unwrap_or_default()),
             leaf: append(&mut trie.ranks, &branch.leaf),
             rest: append(&mut trie.ranks, &branch.rest),
             param: if param.is_empty() { NONE } else { param.start },
