@@ -26,7 +26,7 @@ class Key:
 
 def keys() -> Iterator[Key]:
     """All keys of the configuration, in the order of the schema."""
-    yield from _keys(Config, "", json_schema())
+    yield from _keys(Config, "", _schema_of_mappings())
 
 
 def _keys(section: type[Section], prefix: str, schema: dict[str, Any]) -> Iterator[Key]:
@@ -65,7 +65,7 @@ def _type(node: dict[str, Any]) -> str:
     if name := node.get("x-type"):
         return str(name)
     if "enum" in node:
-        return " \\| ".join(f"`{choice}`" for choice in node["enum"])
+        return " | ".join(f"`{choice}`" for choice in node["enum"])
     if "anyOf" in node:
         choices = [choice for choice in node["anyOf"] if choice.get("type") != "null"]
         if choices[-1].get("type") == "array":
@@ -79,6 +79,17 @@ def _type(node: dict[str, Any]) -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the configuration file, with defaults as written in a file."""
+    schema = _schema_of_mappings()
+    for section in set(_sections(Config)):
+        if section.shorthand:
+            mapping = schema["$defs"][section.__name__]
+            short = {"type": list(section.shorthand)}
+            schema["$defs"][section.__name__] = {"anyOf": [short, mapping]}
+    return schema
+
+
+def _schema_of_mappings() -> dict[str, Any]:
+    """The schema without the shorthands of sections."""
     schema = Config.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Gateway configuration"

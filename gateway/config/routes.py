@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_pattern
 from gateway.config.section import Section
@@ -16,6 +16,7 @@ from gateway.config.values import (
     WholeNumber,
     parse_text,
     shown,
+    text_schema,
 )
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -61,18 +62,16 @@ def parse_present(value: object) -> bool | None:
 
 Printable = Annotated[str, BeforeValidator(parse_printable)]
 FieldName = Annotated[str, BeforeValidator(parse_field_name)]
-Method = Annotated[str, PlainValidator(parse_method), WithJsonSchema({"type": "string"})]
-HostPattern = Annotated[str, PlainValidator(parse_host_pattern), WithJsonSchema({"type": "string"})]
-PathPattern = Annotated[
-    str, PlainValidator(parse_path_pattern), WithJsonSchema({"type": "string", "pattern": "^/"})
-]
-LiteralPath = Annotated[
-    str, PlainValidator(parse_path), WithJsonSchema({"type": "string", "pattern": "^/"})
-]
+Method = Annotated[str, PlainValidator(parse_method), text_schema("method")]
+HostPattern = Annotated[str, PlainValidator(parse_host_pattern), text_schema("host pattern")]
+PathPattern = Annotated[str, PlainValidator(parse_path_pattern), text_schema("path pattern", "/.*")]
+LiteralPath = Annotated[str, PlainValidator(parse_path), text_schema("path", "/.*")]
 
 
 class Predicate(Section):
     """What a header or query parameter must look like. Text alone means `exact`."""
+
+    shorthand = ("string", "integer", "boolean")
 
     exact: Printable | None = None
     """The whole value."""

@@ -1,6 +1,6 @@
 """What every section of the configuration has in common."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -14,6 +14,9 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         hide_input_in_errors=True,  # a value may be a secret
     )
+
+    shorthand: ClassVar[tuple[str, ...]] = ()
+    """JSON types that may stand in place of the mapping; the section's own validator takes them."""
 
     @model_validator(mode="before")
     @classmethod

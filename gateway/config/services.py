@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, PlainValidator, model_validator
 
 from gateway.config.section import Section
 from gateway.config.values import (
@@ -17,6 +17,7 @@ from gateway.config.values import (
     parse_host,
     parse_port,
     shown,
+    text_schema,
 )
 
 MAX_UNIX_PATH = 107
@@ -116,10 +117,12 @@ def _is_ipv6(host: str) -> bool:
 class Endpoint(Section):
     """One instance of a service. May be written as its URL alone."""
 
+    shorthand = ("string",)
+
     url: Annotated[
         str,
         PlainValidator(_checked_url),
-        WithJsonSchema({"type": "string", "pattern": "^(http|unix)://"}),
+        text_schema("URL", "(http|unix)://.+"),
     ]
     """`http://HOST:PORT` or `unix:///path/of.sock`."""
     weight: Annotated[int, Ge(0), Le(MAX_WEIGHT), WholeNumber] = 1
@@ -174,6 +177,6 @@ class Service(Section):
     host: Annotated[
         str | None,
         PlainValidator(parse_upstream_host),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        text_schema("host"),
     ] = None
     """The `Host` that endpoints see; by default the client's own."""

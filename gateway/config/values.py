@@ -310,27 +310,23 @@ def parse_directory(value: object) -> str:
 # --- the types that the schema uses ----------------------------------------------------------
 
 
-def _text_schema(pattern: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$", "examples": [example]})
+def text_schema(kind: str, pattern: str | None = None) -> WithJsonSchema:
+    """Text in the file; `kind` is its name in the reference, `pattern` a regular expression."""
+    schema: dict[str, Any] = {"type": "string", "x-type": kind}
+    return WithJsonSchema(schema if pattern is None else schema | {"pattern": f"^(?:{pattern})$"})
 
 
-def _number_or_text_schema(pattern: str, *examples: object) -> WithJsonSchema:
-    return WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 0},
-                {"type": "string", "pattern": f"^(?:{pattern})$"},
-            ],
-            "examples": list(examples),
-        }
-    )
+def _quantity_schema(kind: str, pattern: str) -> WithJsonSchema:
+    """Text with a unit, or a bare number."""
+    text = {"type": "string", "pattern": f"^(?:{pattern})$"}
+    return WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, text], "x-type": kind})
 
 
 Duration = Annotated[
     float,
     PlainValidator(parse_duration),
     PlainSerializer(format_duration),
-    _text_schema(_DURATION.pattern, "10s"),
+    text_schema("duration", _DURATION.pattern),
 ]
 """Seconds, more than 0."""
 
@@ -338,30 +334,33 @@ OptionalDuration = Annotated[
     float,
     PlainValidator(parse_optional_duration),
     PlainSerializer(format_duration),
-    _number_or_text_schema(f"off|{_DURATION.pattern}", "10s", "off"),
+    _quantity_schema("duration or `off`", f"off|{_DURATION.pattern}"),
 ]
 """Seconds; 0 is off."""
 
-SIZE_SCHEMA = _number_or_text_schema(_SIZE.pattern, "16KiB")
+SIZE_SCHEMA = _quantity_schema("size", _SIZE.pattern)
 
 OptionalSize = Annotated[
     int,
     PlainValidator(parse_optional_size),
     PlainSerializer(format_size),
-    _number_or_text_schema(f"off|{_SIZE.pattern}", "10MiB", "off"),
+    _quantity_schema("size or `off`", f"off|{_SIZE.pattern}"),
 ]
 """Bytes; 0 is off."""
 
 WholeNumber = BeforeValidator(parse_integer)
 """For ``Annotated[int, Ge(…), Le(…), WholeNumber]``: stands last, runs first."""
 
-Text = Annotated[str, BeforeValidator(parse_text, json_schema_input_type=str | int | bool)]
+Text = Annotated[str, BeforeValidator(parse_text), text_schema("text")]
 
 Workers = Annotated[
     int | str,
     PlainValidator(parse_workers),
     WithJsonSchema(
-        {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 256}]}
+        {
+            "anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 256}],
+            "x-type": "`auto` or number",
+        }
     ),
 ]
 
@@ -369,12 +368,12 @@ ListenAddress = Annotated[
     Address,
     PlainValidator(parse_address),
     PlainSerializer(str),
-    _text_schema(r".*:[0-9]{1,5}", "127.0.0.1:8000"),
+    text_schema("HOST:PORT", r".+:[0-9]{1,5}"),
 ]
 
-Network = Annotated[str, PlainValidator(parse_network), WithJsonSchema({"type": "string"})]
+Network = Annotated[str, PlainValidator(parse_network), text_schema("network")]
 
-Directory = Annotated[str, PlainValidator(parse_directory), WithJsonSchema({"type": "string"})]
+Directory = Annotated[str, PlainValidator(parse_directory), text_schema("directory", "/.*")]
 
 OneOrMany = Annotated[tuple[Item, ...], _OneOrMany()]
 """A list that may be written as its only element."""
