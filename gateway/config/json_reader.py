@@ -57,7 +57,7 @@ class _JsonReader:
             self._problems.append(
                 Problem(place, format_path(path), f"not valid JSON: {token[0]} is not a number")
             )
-            return Node(None, place)
+            return Node(None, place, broken=True)
         value: Any = json.loads(token[0])
         return Node(value, place)
 

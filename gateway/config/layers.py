@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.config.document import Node, plain_scalar
-from gateway.config.problems import Path, Place, Problem, format_path
+from gateway.config.problems import ConfigError, Path, Place, Problem, format_path
 from gateway.config.yaml_reader import read_yaml
 
 PREFIX = "GATEWAY_"
@@ -32,7 +32,11 @@ def _value(text: str, source: str, problems: list[Problem]) -> Node:
     place = Place(source)
     if not text.lstrip().startswith(("[", "{")):
         return Node(plain_scalar(text), place)
-    node = read_yaml(text, source, problems)
+    try:
+        node = read_yaml(text, source, problems)
+    except ConfigError as error:
+        problems += (Problem(place, "", problem.message) for problem in error.problems)
+        return Node(None, place, broken=True)
     _put_all(node, place)
     return node
 

@@ -135,11 +135,13 @@ def _check_text(node: Node, path: Path, problems: list[Problem]) -> None:
     """Lone surrogates: from JSON escapes, or bytes in the environment that are not UTF-8."""
     if isinstance(node.value, str) and not _is_unicode(node.value):
         problems.append(Problem(node.place, format_path(path), "is not valid Unicode text"))
+        node.broken = True
     elif isinstance(node.value, dict):
         for key, child in node.value.items():
             if not _is_unicode(key):
                 place = child.key_place or child.place
                 message = "the key is not valid Unicode text"
+                node.broken = True
                 problems.append(Problem(place, format_path((*path, key)), message))
             _check_text(child, (*path, key), problems)
     elif isinstance(node.value, list):

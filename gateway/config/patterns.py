@@ -7,7 +7,7 @@ only makes sure that a pattern can match at all, and says how to write it if it 
 import re
 import string
 
-from gateway.config.values import parse_host, shown
+from gateway.config.values import is_ip_address, parse_host, shown
 
 _PARAMETER = re.compile(r"\{([A-Za-z0-9_-]+)(\.\.\.)?\}")
 _UNRESERVED = frozenset((string.ascii_letters + string.digits + "-._~").encode())
@@ -117,11 +117,9 @@ def parse_host_pattern(value: object) -> str:
     if re.search(r"[^:]:[0-9]+$", host) and not host.startswith("[") and host.count(":") == 1:
         raise ValueError(f"{value!r}: leave out the port; it plays no part in matching")
     parsed = parse_host(host)
-    if ":" in parsed:
-        if prefix:
-            raise ValueError(f"{value!r}: an address has no subdomains")
-        return f"[{parsed}]"
-    return prefix + parsed
+    if prefix and is_ip_address(parsed):
+        raise ValueError(f"{value!r}: an address has no subdomains")
+    return f"[{parsed}]" if ":" in parsed else prefix + parsed
 
 
 def shape(pattern: str) -> str:

@@ -1,6 +1,5 @@
 """The ``services`` section: the upstreams and how to talk to them."""
 
-import ipaddress
 import re
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -58,7 +57,7 @@ def _http_target(parts: SplitResult, url: str) -> Target:
     if not host:
         raise ValueError(f"needs a host: http://HOST:PORT, not {shown(url)}")
     if ":" in host and not host.startswith("["):
-        raise ValueError(f"an IPv6 address needs brackets: http://[{host}]:{port}")
+        raise ValueError("an IPv6 address needs brackets: http://[::1]:8080")
     if parse_port(port) == 0:
         raise ValueError("needs a port other than 0")
     return Target(parse_host(host), int(port), None)
@@ -104,14 +103,7 @@ def parse_upstream_host(value: object) -> str | None:
     if colon:
         parse_port(port)
     parsed = parse_host(host)
-    return f"[{parsed}]{colon}{port}" if _is_ipv6(parsed) else f"{parsed}{colon}{port}"
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).version == 6
-    except ValueError:
-        return False
+    return f"[{parsed}]{colon}{port}" if ":" in parsed else f"{parsed}{colon}{port}"
 
 
 class Endpoint(Section):

@@ -249,13 +249,20 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def is_ip_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, without brackets."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_host(text: str) -> str:
     """An IP address or a host name in ASCII → lower case, without brackets or final dot."""
     inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    try:
+    if is_ip_address(inner):
         return str(ipaddress.ip_address(inner))
-    except ValueError:
-        pass
     if inner is not text or not _HOSTNAME.fullmatch(text) or len(text) > 253:
         hint = "" if text.isascii() else " (write an international name in its xn-- form)"
         raise ValueError(f"{text!r} is neither an IP address nor a host name{hint}")

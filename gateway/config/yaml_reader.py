@@ -25,12 +25,12 @@ def read_yaml(text: str, file: str, problems: list[Problem]) -> Node:
     try:
         return _YamlReader(text, file, problems).document()
     except yaml.MarkedYAMLError as error:
-        raise ConfigError([_syntax_problem(error, file)]) from None
+        raise ConfigError([_syntax_problem(error, text, file)]) from None
     except yaml.YAMLError as error:
         raise ConfigError([_character_problem(error, text, file)]) from None
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
     message = f"not valid YAML: {error.problem or error.context}"
@@ -38,9 +38,14 @@ def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
         message += f" {error.context}"
         if error.context_mark and mark and error.context_mark.line != mark.line:
             message += f" (begun in line {error.context_mark.line + 1})"
-    if "\\t" in message:
+    if mark and _is_tab(text, mark.line, mark.column):
         message += "; indent with spaces, not tabs"
     return Problem(place, "", message)
+
+
+def _is_tab(text: str, line: int, column: int) -> bool:
+    lines = text.split("\n")
+    return line < len(lines) and lines[line][column : column + 1] == "\t"
 
 
 def _character_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
