@@ -58,9 +58,7 @@ def _overlay(root: Node, steps: list[str], value: Node, problems: list[Problem])
         if isinstance(node.value, list):
             index = _index(node.value, step)
             if index is None:
-                message = (
-                    f"has {len(node.value)} entries; {step!r} is not the number of one of them"
-                )
+                message = f"there is no entry {step!r}; the list has {len(node.value)}, from 0"
                 problems.append(Problem(value.place, format_path(path), message))
                 return
             path = (*path, index)

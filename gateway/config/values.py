@@ -48,7 +48,7 @@ SIZE_UNITS = {
 MAX_SIZE = 1 << 50
 """One PiB: more is a slip of the pen, and it stays exact in a JSON number (2^53)."""
 
-_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,6})?)"
+_NUMBER = r"([0-9]{1,16}(?:\.[0-9]{1,6})?)"
 _DURATION = re.compile(_NUMBER + r"(ms|s|m|h|d)")
 _SIZE = re.compile(_NUMBER + r" ?(B|KiB|MiB|GiB|KB|MB|GB)?")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")

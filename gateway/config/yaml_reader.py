@@ -118,8 +118,8 @@ class _YamlReader:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self._report(event, path, "a key must be text")
-                self._value(event, path)
-                self._value(next(self._events), path)
+                self._value(event, (*path, "?"))
+                self._value(next(self._events), (*path, "?"))
                 continue
             key: str = event.value
             node = self._value(next(self._events), (*path, key))
