@@ -1,14 +1,12 @@
 """What differs between two configurations in meaning, not in text."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.config.dump import dump
 from gateway.config.schema import Config
 from gateway.config.values import format_value
-
-Flat = dict[str, Any]
-"""Dotted path → value. Routes and endpoints go by what they are, not by their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,64 +27,70 @@ class Change:
 
 
 def changes(old: Config, new: Config) -> list[Change]:
-    """All differences: first what changed, in the order of the file, then what came and went."""
+    """All differences: what changed, in the order of the file, then what came and what went."""
     before, after = _flatten(old), _flatten(new)
     found = [
-        Change("changed", path, before[path], after[path])
-        for path in before
-        if path in after and before[path] != after[path]
+        Change("changed", path, value, after.values[path])
+        for path, value in before.values.items()
+        if path in after.values and value != after.values[path]
     ]
-    found += [Change("removed", p, before[p], None) for p in _gone(before, after)]
-    found += [Change("added", p, None, after[p]) for p in _gone(after, before)]
-    if (order := _route_order(before, after)) is not None:
-        found.append(order)
+    found += [Change("removed", path, value, None) for path, value in _gone(before, after).items()]
+    found += [Change("added", path, None, value) for path, value in _gone(after, before).items()]
+    # Among equally specific routes the first one wins, so their order has a meaning.
+    old_order = [path for path in before.routes if path in after.routes]
+    new_order = [path for path in after.routes if path in before.routes]
+    if old_order != new_order:
+        found.append(Change("changed", "order of routes", old_order, new_order))
     return found
 
 
-def _gone(before: Flat, after: Flat) -> list[str]:
-    """Paths only in `before`; of a whole route or service, only its first line."""
-    lost = [path for path in before if path not in after]
-    wholes = [path for path in lost if isinstance(before[path], dict)]
-    return [
-        path
-        for path in lost
-        if path in wholes or not any(path.startswith(f"{whole}.") for whole in wholes)
-    ]
+@dataclass(slots=True)
+class _Flat:
+    """A configuration as dotted paths. Routes and endpoints go by what they are, not by number."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    services: dict[str, Any] = field(default_factory=dict)
+    """Path of each service → its summary."""
+    routes: dict[str, Any] = field(default_factory=dict)
+    """Path of each route → its summary."""
+
+    def add(self, data: Any, path: str) -> None:
+        """Add all values below `path`."""
+        if isinstance(data, dict):
+            for key, value in data.items():
+                self.add(value, f"{path}.{key}")
+        else:
+            self.values[path] = data
 
 
-def _route_order(before: Flat, after: Flat) -> Change | None:
-    """Among equally specific routes the first one wins, so their order has a meaning."""
-    old = [path for path in before if path.startswith("routes[") and path in after]
-    new = [path for path in after if path.startswith("routes[") and path in before]
-    old, new = ([p for p in paths if isinstance(before[p], dict)] for paths in (old, new))
-    return Change("changed", "order of routes", old, new) if old != new else None
+def _gone(before: _Flat, after: _Flat) -> Mapping[str, Any]:
+    """What only `before` has; a whole service or route is one entry, its summary."""
+    lost = {path: text for path, text in before.services.items() if path not in after.services}
+    lost |= {path: text for path, text in before.routes.items() if path not in after.routes}
+    inside = tuple(f"{path}." for path in lost)
+    values = {
+        path: value
+        for path, value in before.values.items()
+        if path not in after.values and not path.startswith(inside)
+    }
+    return values | lost
 
 
-def _flatten(config: Config) -> Flat:
+def _flatten(config: Config) -> _Flat:
     data = dump(config, effective=True)
-    flat: Flat = {}
-    _add(data["server"], "server", flat)
+    flat = _Flat()
+    flat.add(data["server"], "server")
     for name, service in data["services"].items():
         path = f"services.{name}"
-        endpoints = {endpoint["url"]: endpoint["weight"] for endpoint in service["endpoints"]}
-        flat[path] = _Whole({"endpoints": list(endpoints)})
-        for url, weight in endpoints.items():
-            flat[f"{path}.endpoints[{url}].weight"] = weight
-        _add({key: item for key, item in service.items() if key != "endpoints"}, path, flat)
+        weights = {endpoint["url"]: endpoint["weight"] for endpoint in service.pop("endpoints")}
+        flat.services[path] = {"endpoints": list(weights)}
+        flat.values |= {f"{path}.endpoints[{url}].weight": n for url, n in weights.items()}
+        flat.add(service, path)
     for route in data["routes"]:
         path = f"routes[{_identity(route)}]"
-        flat[path] = _Whole({"path": route["path"], "service": route["service"]})
-        _add(route, path, flat)
+        flat.routes[path] = {"path": route["path"], "service": route["service"]}
+        flat.add(route, path)
     return flat
-
-
-class _Whole(dict[str, Any]):
-    """Stands for a route or service; its content is compared value by value elsewhere."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Whole)
-
-    __hash__ = None
 
 
 def _identity(route: dict[str, Any]) -> str:
@@ -98,11 +102,3 @@ def _identity(route: dict[str, Any]) -> str:
     if route["priority"]:
         parts.append(f"priority {route['priority']}")
     return " ".join(filter(None, parts))
-
-
-def _add(data: Any, path: str, flat: Flat) -> None:
-    if isinstance(data, dict):
-        for key, value in data.items():
-            _add(value, f"{path}.{key}", flat)
-    else:
-        flat[path] = data

@@ -100,11 +100,8 @@ def explain(plan: Plan, query: Query) -> Explanation:
 
 def upstream_path(route: PlannedRoute, path: str) -> str:
     """The path that the endpoint sees for the canonical `path`, which matches the route."""
-    old, new = route.replace_prefix or (route.strip_prefix or "", "")
-    rest = path.removeprefix(old) if old != "/" else path
-    if new not in ("", "/"):
-        rest = new + ("" if rest == "/" and old == "/" else rest)
-    return rest if rest.startswith("/") else f"/{rest}"
+    old, new = route.replace_prefix or (route.strip_prefix or "/", "/")
+    return new.rstrip("/") + path.removeprefix(old.rstrip("/")) or "/"
 
 
 def _verdicts(plan: Plan, table: RouteTable, query: Query) -> tuple[Verdict, ...]:

@@ -40,12 +40,12 @@ class Loaded:
 
     config: Config
     sources: Mapping[Path, Place]
-    """Every value that is not a default → where it was written."""
+    """Every value, mapping and list that is not a default → where it was written."""
     path: FilePath | None
     """The file; None if there was none and the defaults apply."""
 
     def place_of(self, path: Path) -> Place:
-        """Where the value was written, in its full form or a shorter one (an endpoint's URL)."""
+        """Where the value was written, or the nearest thing around it."""
         for length in range(len(path), 0, -1):
             if place := self.sources.get(path[:length]):
                 return place
@@ -193,11 +193,11 @@ def _salvage(
 
 
 def _collect_sources(node: Node, path: Path, sources: dict[Path, Place]) -> None:
-    if isinstance(node.value, dict) and node.value:
+    if path:
+        sources[path] = node.place
+    if isinstance(node.value, dict):
         for key, child in node.value.items():
             _collect_sources(child, (*path, key), sources)
-    elif isinstance(node.value, list) and node.value:
+    elif isinstance(node.value, list):
         for index, child in enumerate(node.value):
             _collect_sources(child, (*path, index), sources)
-    elif path:
-        sources[path] = node.place

@@ -58,5 +58,11 @@ def _leaf(value: Any) -> str:
 def _scalar(text: str) -> str:
     if _SAFE.fullmatch(text) and isinstance(plain_scalar(text), str):
         return text
-    # Escapes of surrogate pairs are JSON's own; YAML wants the character itself.
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    return '"' + "".join(_quoted(char) for char in text) + '"'
+
+
+def _quoted(char: str) -> str:
+    """A character inside double quotes (YAML 1.2 section 5.7)."""
+    if char in '"\\':
+        return f"\\{char}"
+    return char if char.isprintable() else f"\\U{ord(char):08X}"
