@@ -1,0 +1,104 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_a_route_takes_it(gateway: Run) -> None:
+    result = gateway("explain", "GET", "http://x.org:8000/a//b?q=1", "-H", "X-A: b")
+    assert result.exit_code == 0
+    assert (
+        result.output
+        == """\
+GET http://x.org:8000/a//b?q=1
+  host       x.org:8000
+  path       /a/b  (canonical form of /a//b)
+  route      /a/{rest...}: the only route that takes this request
+             {rest} = b
+  service    a, weighted_round_robin
+             http://a  weight 3 (75 %)
+             unix:///run/a.sock  weight 1 (25 %)
+  forwards   GET /b?q=1
+             Host: a.internal
+  limits     body 10MiB
+  timeouts   connect 1s, response 15s, idle 1m, total off
+
+Routes, best first:
+  /a/{rest...}: wins
+  post (/post): another path
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["GET", "/nope"], "404: no route matches host and path"),
+        (
+            ["GET", "/post"],
+            "405: no route on this host and path takes GET\n             Allow: POST",
+        ),
+        (
+            ["GET", "/a/%2e%2e/%2e%2e"],
+            "400: the path is refused: a .. leads above the root (above_root)",
+        ),
+        (["GET", "a"], "400: the path is refused: it does not begin with / (not_absolute)"),
+    ],
+)
+def test_refusals_are_shown_as_what_they_are(
+    gateway: Run, arguments: list[str], answer: str
+) -> None:
+    result = gateway("explain", *arguments)
+    assert result.exit_code == 1
+    assert f"  answer     {answer}\n" in result.output
+
+
+def test_the_host_comes_from_the_url_or_the_header(gateway: Run) -> None:
+    assert "host       x.org\n" in gateway("explain", "GET", "http://x.org").output
+    assert "path       /\n" in gateway("explain", "GET", "http://x.org").output
+    assert (
+        "host       y.org\n"
+        in gateway("explain", "GET", "http://x.org/", "-H", "host:y.org").output
+    )
+    assert "host       (none)\n" in gateway("explain", "GET", "/").output
+
+
+def test_many_other_routes_are_summed_up(gateway: Run) -> None:
+    routes = "".join(f"  - {{path: /r{n}, service: a}}\n" for n in range(30))
+    Path("many.yaml").write_text(f"services: {{a: {{endpoints: [http://a]}}}}\nroutes:\n{routes}")
+    short = gateway("explain", "GET", "/r7", "-c", "many.yaml").output
+    assert short.endswith("  … and 9 more on another path; list them with --all\n")
+    assert short.count("another path\n") == 20
+    assert (
+        gateway("explain", "GET", "/r7", "-c", "many.yaml", "--all").output.count("another path\n")
+        == 29
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["GET"],
+        ["GET", "ftp://x/"],
+        ["GET", "/", "-H", "X"],
+        ["GET", "/", "-H", ": x"],
+        ["GET", "/", "--set", "a"],
+    ],
+)
+def test_usage_errors(gateway: Run, arguments: list[str]) -> None:
+    assert gateway("explain", *arguments).exit_code == 2
+
+
+def test_a_broken_configuration(gateway: Run) -> None:
+    result = gateway("explain", "GET", "/", "--set", "server.workers=0", "--set", "server.x=1")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 2
+    Path("bad.yaml").write_text(
+        "services: {a: {endpoints: [http://a]}}\nroutes: [{path: /a%2Fb, service: a}]"
+    )
+    result = gateway("explain", "GET", "/", "-c", "bad.yaml")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("bad.yaml:2:17: routes[0].path")

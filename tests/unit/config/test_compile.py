@@ -1,0 +1,39 @@
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.config import load
+from gateway.config.compile import compile_plan, resolve_workers
+
+CONFIG = """
+services:
+  a: {endpoints: [http://a]}
+  b: {endpoints: [http://b]}
+routes:
+  - {path: /b, service: b}
+  - {path: /b, service: a, methods: GET}
+"""
+
+
+def test_labels_are_interned_and_the_generation_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(CONFIG)
+    labels = {"other": 0}
+    plan = compile_plan(
+        load(file, {}, {}).config, lambda text: labels.setdefault(text, len(labels)), 7
+    )
+    assert plan.generation == 7
+    assert [service.label for service in plan.services] == [labels["a"], labels["b"]]
+    assert [route.label for route in plan.routes] == [labels["/b"], labels["/b"]]
+    assert [route.service for route in plan.routes] == [1, 0]
+    assert json.loads(plan.to_bytes()) == json.loads(json.dumps(dataclasses.asdict(plan)))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan.generation = 8  # type: ignore[misc]
+
+
+def test_auto_is_one_worker_for_each_core() -> None:
+    assert resolve_workers("auto") == len(os.sched_getaffinity(0))
+    assert resolve_workers(3) == 3
