@@ -1,0 +1,35 @@
+"""The table of verbs: one row each. A verb's module is imported only when that verb runs."""
+
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+
+class Verb(NamedTuple):
+    """One row: where the command lives, and the line that ``gateway --help`` shows for it."""
+
+    target: str
+    """``module:attribute`` of a click command (or group)."""
+    summary: str
+    """One short line. It stands here, not in the module, so that help imports nothing."""
+
+    def load(self) -> click.Command:
+        """Import the verb's module and return its command."""
+        module, _, attribute = self.target.partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self.target} is {command!r}, not a click command")
+        return command
+
+
+SECTIONS: dict[str, dict[str, Verb]] = {
+    "Configuration": {
+        "check": Verb("gateway.cli.check:check", "Check a configuration file; list every error."),
+        "explain": Verb("gateway.cli.explain:explain", "Show which route a request would take."),
+        "config": Verb("gateway.cli.config:config", "Show, compare and describe configuration."),
+    },
+}
+"""Section of the help page → verb → row, in the order shown."""
+
+VERBS: dict[str, Verb] = {name: verb for rows in SECTIONS.values() for name, verb in rows.items()}
