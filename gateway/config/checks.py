@@ -1,0 +1,104 @@
+"""Checks between sections: what no single value can know.
+
+They run on the parts that are valid by themselves, so that a mistake in one place does not hide
+those in others. A part that is not valid is None here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.config.patterns import has_literal_prefix, shape
+from gateway.config.problems import Path
+from gateway.config.reflect import nearest
+from gateway.config.routes import Predicate, Route
+from gateway.config.services import Service
+
+Finding = tuple[Path, str]
+"""Where, and what is wrong there."""
+
+
+CRITERIA = frozenset({"path", "host", "methods", "headers", "query", "priority"})
+"""The keys of a route that decide what it matches."""
+
+
+def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
+    """Every service has endpoints, and at least one of them gets requests."""
+    for name, service in services.items():
+        if service is None:
+            continue
+        path = ("services", name, "endpoints")
+        if not service.endpoints:
+            yield path, "is empty; a service needs at least one endpoint"
+        elif not any(endpoint.weight for endpoint in service.endpoints):
+            yield path, "all weights are 0; no endpoint would get a request"
+
+
+def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iterator[Finding]:
+    """Every route names a service that exists. Takes raw data: a broken route may name one, too."""
+    for index, route in enumerate(routes):
+        name = route.get("service") if isinstance(route, dict) else None
+        if isinstance(name, str) and name not in services:
+            hint = nearest(name, services) or "; no services are defined"
+            yield ("routes", index, "service"), f"there is no service {name!r}{hint}"
+
+
+def check_routes(routes: Sequence[Route | None]) -> Iterator[Finding]:
+    """Names are unique, every route can match, prefixes are prefixes."""
+    names: dict[str, int] = {}
+    criteria: dict[object, int] = {}
+    for index, route in enumerate(routes):
+        if route is None:
+            continue
+        yield from _check_prefixes(index, route)
+        yield from _check_header_names(index, route)
+        if route.name is not None:
+            first = names.setdefault(route.name, index)
+            if first != index:
+                message = f"routes[{first}] already has the name {route.name!r}"
+                yield ("routes", index, "name"), message
+        first = criteria.setdefault(_criteria(route), index)
+        if first != index:
+            yield (
+                ("routes", index),
+                f"can never match: routes[{first}] has the same criteria and comes first",
+            )
+
+
+def _check_prefixes(index: int, route: Route) -> Iterator[Finding]:
+    path: Path = ("routes", index)
+    if route.strip_prefix is not None and route.replace_prefix is not None:
+        yield (*path, "strip_prefix"), "and replace_prefix exclude each other; keep one of them"
+    if route.strip_prefix is not None and not has_literal_prefix(route.path, route.strip_prefix):
+        yield (*path, "strip_prefix"), _not_a_prefix(route.strip_prefix, route.path)
+    if route.replace_prefix is not None:
+        prefix = route.replace_prefix.from_
+        if not has_literal_prefix(route.path, prefix):
+            yield (*path, "replace_prefix", "from"), _not_a_prefix(prefix, route.path)
+
+
+def _not_a_prefix(prefix: str, pattern: str) -> str:
+    literal = "/".join(pattern.partition("{")[0].split("/")[:-1]) or "/"
+    if "{" not in pattern:
+        literal = pattern
+    return f"{prefix} is not the beginning of the path {pattern}; the longest possible is {literal}"
+
+
+def _check_header_names(index: int, route: Route) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name in route.headers:
+        first = seen.setdefault(name.lower(), name)
+        if first != name:
+            message = f"is the same header as {first!r}: names of fields have no case"
+            yield ("routes", index, "headers", name), message
+
+
+def _criteria(route: Route) -> object:
+    """Equal for two routes of which the later can never match."""
+    headers = frozenset((name.lower(), _test(test)) for name, test in route.headers.items())
+    query = frozenset((name, _test(test)) for name, test in route.query.items())
+    hosts, methods = frozenset(route.host), frozenset(route.methods)
+    return route.priority, hosts, shape(route.path), methods, headers, query
+
+
+def _test(predicate: Predicate) -> tuple[str, str]:
+    return predicate.test

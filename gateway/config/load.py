@@ -1,0 +1,194 @@
+"""File, environment and flags → a valid `Config`, or all that is wrong with them.
+
+The order is: read → interpolate → lay over → validate → check. Each step adds to one list of
+problems and goes on as far as it can.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from gateway.config.checks import CRITERIA, Finding, check_references, check_routes, check_services
+from gateway.config.document import MAX_BYTES, Node
+from gateway.config.interpolate import interpolate
+from gateway.config.json_reader import read_json
+from gateway.config.layers import overlay_environment, overlay_flags
+from gateway.config.messages import problems_of
+from gateway.config.problems import ConfigError, Path, Place, Problem, format_path
+from gateway.config.routes import Route
+from gateway.config.schema import Config
+from gateway.config.section import Section
+from gateway.config.services import Service
+from gateway.config.toml_reader import read_toml
+from gateway.config.yaml_reader import read_yaml
+
+DEFAULT_PATHS = (FilePath("gateway.yaml"), FilePath("/etc/gateway/gateway.yaml"))
+"""Where a file is looked for without ``-c`` and ``$GATEWAY_CONFIG``; the first that exists."""
+
+_READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".toml": read_toml}
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration, and where each of its values came from."""
+
+    config: Config
+    sources: Mapping[Path, Place]
+    """Every value that is not a default → where it was written."""
+    path: FilePath | None
+    """The file; None if there was none and the defaults apply."""
+
+
+def find_file(path: FilePath | None, environ: Mapping[str, str]) -> FilePath | None:
+    """The file to load: `path`, ``$GATEWAY_CONFIG``, or the first default path that exists."""
+    if path is not None:
+        return path
+    if named := environ.get("GATEWAY_CONFIG"):
+        return FilePath(named)
+    return next((default for default in DEFAULT_PATHS if default.is_file()), None)
+
+
+def load(
+    path: FilePath | None,
+    overrides: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Load the file (see `find_file`) under the environment and `overrides` (dotted path → text).
+
+    Raises `ConfigError` with every problem. Without any file the defaults are the base.
+    """
+    environ = os.environ if environ is None else environ
+    file = find_file(path, environ)
+    problems: list[Problem] = []
+    root = Node({}, Place("default")) if file is None else _read(file, problems)
+    if root.value is None:
+        root.value = {}
+    interpolate(root, environ, problems)
+    if isinstance(root.value, dict):
+        overlay_environment(root, environ, problems)
+        overlay_flags(root, overrides or {}, problems)
+    config = _validate(root, problems)
+    if config is None:
+        raise ConfigError(problems)
+    sources: dict[Path, Place] = {}
+    _collect_sources(root, (), sources)
+    return Loaded(config, sources, file)
+
+
+def _read(file: FilePath, problems: list[Problem]) -> Node:
+    reader = _READERS.get(file.suffix.lower())
+    place = Place(str(file))
+    if reader is None:
+        message = (
+            f"what is {file.suffix or 'a file without a suffix'}? Name it .yaml, .toml or .json"
+        )
+        raise ConfigError([Problem(place, "", message)])
+    return reader(_text(file, place), str(file), problems)
+
+
+def _text(file: FilePath, place: Place) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError([Problem(place, "", f"cannot be read: {reason}")]) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError([Problem(place, "", f"is larger than {MAX_BYTES >> 20} MiB")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        found = Place(place.source, before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
+        message = f"is not UTF-8: the byte 0x{data[error.start]:02x} begins no character"
+        raise ConfigError([Problem(found, "", message)]) from None
+
+
+def _validate(root: Node, problems: list[Problem]) -> Config | None:
+    """The configuration if it is valid; else None, and `problems` is not empty."""
+    _check_text(root, (), problems)
+    data = root.plain()
+    config = None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        problems += problems_of(error, root)
+    for path, message in _findings(config, data):
+        problems.append(Problem(root.place_of(path), format_path(path), message))
+    return None if problems else config
+
+
+def _check_text(node: Node, path: Path, problems: list[Problem]) -> None:
+    """Lone surrogates come from JSON escapes, and from bytes in the environment that are not UTF-8."""
+    if isinstance(node.value, str) and not _is_unicode(node.value):
+        problems.append(Problem(node.place, format_path(path), "is not valid Unicode text"))
+    elif isinstance(node.value, dict):
+        for key, child in node.value.items():
+            if not _is_unicode(key):
+                place = child.key_place or child.place
+                message = "the key is not valid Unicode text"
+                problems.append(Problem(place, format_path((*path, key)), message))
+            _check_text(child, (*path, key), problems)
+    elif isinstance(node.value, list):
+        for index, child in enumerate(node.value):
+            _check_text(child, (*path, index), problems)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _findings(config: Config | None, data: Any) -> list[Finding]:
+    """What the checks between sections find, also if some sections are not valid."""
+    if not isinstance(data, dict):
+        return []
+    raw_services = data.get("services")
+    raw_services = raw_services if isinstance(raw_services, dict) else {}
+    raw_routes = data.get("routes")
+    raw_routes = raw_routes if isinstance(raw_routes, list) else []
+    services: Mapping[str, Service | None]
+    if config is None:
+        services = {name: _salvage(Service, raw) for name, raw in raw_services.items()}
+        routes = [_salvage(Route, raw, CRITERIA) for raw in raw_routes]
+    else:
+        services, routes = config.services, list(config.routes)
+    return [
+        *check_services(services),
+        *check_references(raw_routes, raw_services),
+        *check_routes(routes),
+    ]
+
+
+def _salvage(
+    section: type[SectionType], data: Any, indispensable: frozenset[str] = frozenset()
+) -> SectionType | None:
+    """The section without the keys that are wrong, if it can do without them."""
+    try:
+        return section.model_validate(data)
+    except ValidationError as error:
+        if not isinstance(data, dict):
+            return None
+        wrong = {detail["loc"][0] for detail in error.errors() if detail["loc"]}
+    if wrong & indispensable:
+        return None
+    try:
+        return section.model_validate({key: data[key] for key in data if key not in wrong})
+    except ValidationError:
+        return None
+
+
+def _collect_sources(node: Node, path: Path, sources: dict[Path, Place]) -> None:
+    if isinstance(node.value, dict) and node.value:
+        for key, child in node.value.items():
+            _collect_sources(child, (*path, key), sources)
+    elif isinstance(node.value, list) and node.value:
+        for index, child in enumerate(node.value):
+            _collect_sources(child, (*path, index), sources)
+    elif path:
+        sources[path] = node.place

@@ -1,0 +1,150 @@
+"""The ``routes`` section: which requests go to which service."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
+
+from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_pattern
+from gateway.config.section import Section
+from gateway.config.values import (
+    OneOrMany,
+    OptionalSize,
+    Table,
+    Text,
+    WholeNumber,
+    parse_text,
+    shown,
+)
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""RFC 9110 section 5.6.2: what method and field names are made of."""
+MAX_PRIORITY = 1_000_000
+"""Wide enough for any scheme of numbers, narrow enough for the route table's integers."""
+
+
+def parse_method(value: object) -> str:
+    """A method's name (RFC 9110 section 9.1): case-sensitive, and in practice upper case."""
+    if not isinstance(value, str) or not TOKEN.fullmatch(value):
+        raise ValueError(f"must be a method such as GET, not {shown(value)}")
+    if value != value.upper():
+        raise ValueError(f"methods are case-sensitive; write {value.upper()}, not {value}")
+    return value
+
+
+def parse_field_name(value: object) -> str:
+    """The name of a header field (RFC 9110 section 5.1)."""
+    if not isinstance(value, str) or not TOKEN.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not the name of a header field")
+    if value.lower() == "host":
+        raise ValueError("match the host with `host:`, not with a header")
+    return value
+
+
+def parse_printable(value: object) -> str:
+    """Text without control characters: nothing else arrives in a field or a query."""
+    text = parse_text(value)
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def parse_present(value: object) -> bool | None:
+    """``true``: the name must occur. ``false``: it must not."""
+    if value in ("true", "false"):
+        return value == "true"
+    if value is None or isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {shown(value)}")
+
+
+Printable = Annotated[str, BeforeValidator(parse_printable)]
+FieldName = Annotated[str, BeforeValidator(parse_field_name)]
+Method = Annotated[str, PlainValidator(parse_method), WithJsonSchema({"type": "string"})]
+HostPattern = Annotated[str, PlainValidator(parse_host_pattern), WithJsonSchema({"type": "string"})]
+PathPattern = Annotated[
+    str, PlainValidator(parse_path_pattern), WithJsonSchema({"type": "string", "pattern": "^/"})
+]
+LiteralPath = Annotated[
+    str, PlainValidator(parse_path), WithJsonSchema({"type": "string", "pattern": "^/"})
+]
+
+
+class Predicate(Section):
+    """What a header or query parameter must look like. Text alone means `exact`."""
+
+    exact: Printable | None = None
+    """The whole value."""
+    prefix: Printable | None = None
+    """How the value begins."""
+    present: Annotated[bool | None, BeforeValidator(parse_present)] = None
+    """`true`: it occurs, with any value; `false`: it does not occur."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | None) else {"exact": value}
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Predicate":
+        if sum(test is not None for test in (self.exact, self.prefix, self.present)) != 1:
+            raise ValueError("needs a value, or exactly one of exact, prefix and present")
+        return self
+
+    @property
+    def test(self) -> tuple[Literal["exact", "prefix", "present", "absent"], str]:
+        """The operation and its operand."""
+        if self.exact is not None:
+            return "exact", self.exact
+        if self.prefix is not None:
+            return "prefix", self.prefix
+        return ("present" if self.present else "absent"), ""
+
+
+class ReplacePrefix(Section):
+    """Another beginning for the path that the service sees."""
+
+    from_: Annotated[LiteralPath, Field(alias="from")]
+    """The beginning to take away; whole segments."""
+    to: LiteralPath
+    """What to put in its place."""
+
+
+class RouteLimits(Section):
+    """Limits of one route, in place of the server's."""
+
+    body: OptionalSize | None = None
+    """Size of a request's body; by default `server.limits.body`."""
+
+
+class Route(Section):
+    """Which requests go to which service. The most specific route wins, wherever it stands."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=128)] | None = None
+    """A unique name for people; by default the path."""
+    path: PathPattern
+    """`{name}` stands for one segment, `{name...}` at the end for the rest (even none)."""
+    host: OneOrMany[HostPattern] = ()
+    """One host or a list: `api.example.org`, `*.example.org`. Without it, any host."""
+    methods: OneOrMany[Method] = ()
+    """`GET` covers `HEAD`. Without it, any method."""
+    headers: Table[FieldName, Predicate] = Field(default_factory=dict)
+    """Header fields that a request must have: a value, `{prefix: x}` or `{present: true|false}`."""
+    query: Table[str, Predicate] = Field(default_factory=dict)
+    """Query parameters that a request must have: as for headers."""
+    priority: Annotated[int, Ge(-MAX_PRIORITY), Le(MAX_PRIORITY), WholeNumber] = 0
+    """A higher one wins before all other rules."""
+    service: Text
+    """The service that answers."""
+    strip_prefix: LiteralPath | None = None
+    """The beginning of the path that the service does not see."""
+    replace_prefix: ReplacePrefix | None = None
+    """Another beginning for the path that the service sees."""
+    limits: RouteLimits = RouteLimits()
+    """Limits of this route, in place of the server's."""
+
+    @property
+    def title(self) -> str:
+        """The name, or the path of a route without one."""
+        return self.name or self.path

@@ -1,0 +1,24 @@
+"""The whole configuration file. Types, defaults and meanings stand here and nowhere else."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from gateway.config.routes import Route
+from gateway.config.section import Section
+from gateway.config.server import Server
+from gateway.config.services import Service
+from gateway.config.values import Many, Table, parse_name
+
+ServiceName = Annotated[str, BeforeValidator(parse_name)]
+
+
+class Config(Section):
+    """The configuration of a gateway."""
+
+    server: Server = Server()
+    """Where the gateway listens, how many processes it has, what it allows a client."""
+    services: Table[ServiceName, Service] = Field(default_factory=dict)
+    """The upstreams by name."""
+    routes: Many[Route] = ()
+    """Which requests go to which service."""

@@ -1,0 +1,179 @@
+"""The ``services`` section: the upstreams and how to talk to them."""
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from annotated_types import Ge, Le
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema, model_validator
+
+from gateway.config.section import Section
+from gateway.config.values import (
+    Duration,
+    OptionalDuration,
+    WholeNumber,
+    empty_if_none,
+    parse_host,
+    parse_port,
+    shown,
+)
+
+MAX_UNIX_PATH = 107
+"""Bytes: ``sun_path`` of Linux's ``sockaddr_un`` has 108 with the final NUL (unix(7))."""
+MAX_WEIGHT = 65_535
+"""Fits the balancer's integers with room for the sum over all endpoints."""
+
+
+class Target(NamedTuple):
+    """Where an endpoint's URL leads: either `host` and `port`, or `unix`."""
+
+    host: str | None
+    port: int | None
+    unix: str | None
+
+
+def _unix_target(parts: SplitResult) -> Target:
+    if parts.netloc:
+        raise ValueError(f"a Unix socket's path is absolute: unix:///{parts.netloc}{parts.path}")
+    if parts.path in ("", "/") or "\0" in parts.path:
+        raise ValueError("needs the path of a socket: unix:///run/service.sock")
+    if len(parts.path.encode()) > MAX_UNIX_PATH:
+        raise ValueError(f"a Unix socket's path has at most {MAX_UNIX_PATH} bytes")
+    return Target(None, None, parts.path)
+
+
+def _http_target(parts: SplitResult, url: str) -> Target:
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password")
+    if parts.path not in ("", "/"):
+        raise ValueError(
+            f"must not have a path ({parts.path}); change paths with the route's replace_prefix"
+        )
+    netloc = parts.netloc
+    host, port = netloc, "80"
+    if not netloc.endswith("]") and ":" in netloc:
+        host, _, port = netloc.rpartition(":")
+    if not host:
+        raise ValueError(f"needs a host: http://HOST:PORT, not {shown(url)}")
+    if ":" in host and not host.startswith("["):
+        raise ValueError(f"an IPv6 address needs brackets: http://[{host}]:{port}")
+    if parse_port(port) == 0:
+        raise ValueError("needs a port other than 0")
+    return Target(parse_host(host), int(port), None)
+
+
+def parse_endpoint_url(url: str) -> Target:
+    """``http://host:port`` or ``unix:///path.sock`` → `Target`."""
+    if not re.fullmatch(r"[\x21-\x7e]+", url):
+        raise ValueError("must be printable ASCII without spaces")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"must be a URL such as http://10.0.0.5:8080, not {shown(url)}") from None
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise ValueError("must not have a query or fragment")
+    if parts.scheme == "http":
+        return _http_target(parts, url)
+    if parts.scheme == "unix":
+        return _unix_target(parts)
+    if parts.scheme == "https":
+        raise ValueError("https to endpoints is not supported yet; use http:// or unix://")
+    raise ValueError(f"must be http://HOST:PORT or unix:///path/of.sock, not {shown(url)}")
+
+
+def _checked_url(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a URL such as http://10.0.0.5:8080, not {shown(value)}")
+    parse_endpoint_url(value)
+    return value
+
+
+def parse_upstream_host(value: object) -> str | None:
+    """``HOST`` or ``HOST:PORT`` for the Host field (RFC 9110 section 7.2), lower case."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"must be a host such as identity.internal, not {shown(value)}")
+    host, colon, port = value, "", ""
+    if re.search(r"\]?:[0-9]*$", value) and (value.startswith("[") or value.count(":") == 1):
+        host, colon, port = value.rpartition(":")
+    if value.endswith("]"):
+        host, colon, port = value, "", ""
+    if colon:
+        parse_port(port)
+    parsed = parse_host(host)
+    return f"[{parsed}]{colon}{port}" if _is_ipv6(parsed) else f"{parsed}{colon}{port}"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
+class Endpoint(Section):
+    """One instance of a service. May be written as its URL alone."""
+
+    url: Annotated[
+        str,
+        PlainValidator(_checked_url),
+        WithJsonSchema({"type": "string", "pattern": "^(http|unix)://"}),
+    ]
+    """`http://HOST:PORT` or `unix:///path/of.sock`."""
+    weight: Annotated[int, Ge(0), Le(MAX_WEIGHT), WholeNumber] = 1
+    """Share of the requests relative to the other endpoints; 0 gets none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_url(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    @property
+    def target(self) -> Target:
+        """Where the URL leads."""
+        return parse_endpoint_url(self.url)
+
+
+class Timeouts(Section):
+    """How long the gateway waits for an endpoint. `off` waits for ever."""
+
+    connect: OptionalDuration = 1.0
+    """Time to open a connection to an endpoint."""
+    response: OptionalDuration = 15.0
+    """Time from the sent request to the head of the response."""
+    idle: OptionalDuration = 60.0
+    """Longest pause between two pieces of a body, in either direction."""
+    total: OptionalDuration = 0.0
+    """Time for the whole exchange."""
+
+
+class Pool(Section):
+    """Connections to a service's endpoints, per worker."""
+
+    max_connections: Annotated[int, Ge(1), Le(65_535), WholeNumber] = 512
+    """Open connections to the service."""
+    max_queue: Annotated[int, Ge(0), Le(65_535), WholeNumber] = 128
+    """Requests that may wait for a connection; more are refused with 503."""
+    idle_timeout: Duration = 60.0
+    """How long an unused connection is kept. Shorter than the endpoint's own keep-alive time."""
+
+
+class Service(Section):
+    """An upstream: interchangeable endpoints and how to talk to them."""
+
+    endpoints: Annotated[tuple[Endpoint, ...], BeforeValidator(empty_if_none)]
+    """The instances of the service: URLs, or `{url, weight}`."""
+    balance: Literal["weighted_round_robin", "weighted_random"] = "weighted_round_robin"
+    """How an endpoint is chosen for a request."""
+    timeouts: Timeouts = Timeouts()
+    """How long the gateway waits for an endpoint."""
+    pool: Pool = Pool()
+    """Connections to the endpoints, per worker."""
+    host: Annotated[
+        str | None,
+        PlainValidator(parse_upstream_host),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+    ] = None
+    """The `Host` that endpoints see; by default the client's own."""
