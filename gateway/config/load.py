@@ -125,7 +125,7 @@ def _validate(root: Node, problems: list[Problem]) -> Config | None:
 
 
 def _check_text(node: Node, path: Path, problems: list[Problem]) -> None:
-    """Lone surrogates come from JSON escapes, and from bytes in the environment that are not UTF-8."""
+    """Lone surrogates: from JSON escapes, or bytes in the environment that are not UTF-8."""
     if isinstance(node.value, str) and not _is_unicode(node.value):
         problems.append(Problem(node.place, format_path(path), "is not valid Unicode text"))
     elif isinstance(node.value, dict):
