@@ -44,6 +44,13 @@ class Loaded:
     path: FilePath | None
     """The file; None if there was none and the defaults apply."""
 
+    def place_of(self, path: Path) -> Place:
+        """Where the value was written, in its full form or a shorter one (an endpoint's URL)."""
+        for length in range(len(path), 0, -1):
+            if place := self.sources.get(path[:length]):
+                return place
+        return Place("default")
+
 
 def find_file(path: FilePath | None, environ: Mapping[str, str]) -> FilePath | None:
     """The file to load: `path`, ``$GATEWAY_CONFIG``, or the first default path that exists."""

@@ -9,13 +9,15 @@ import string
 
 from gateway.config.values import parse_host, shown
 
-_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(\.\.\.)?\}")
+_PARAMETER = re.compile(r"\{([A-Za-z0-9_-]+)(\.\.\.)?\}")
 _UNRESERVED = frozenset((string.ascii_letters + string.digits + "-._~").encode())
 _ALLOWED_IN_SEGMENT = _UNRESERVED | frozenset(b"!$&'()*+,;=:@")
 """RFC 3986 section 3.3: pchar without percent-escapes."""
 
 MAX_PATTERN_LENGTH = 1024
 """Bytes. No real pattern comes near it; it bounds the work of the route table's builder."""
+MAX_SEGMENTS = 32
+"""What the route table's lookup remembers of a path."""
 
 
 def canonical_segment(segment: str) -> str:
@@ -73,7 +75,7 @@ def _parse_segment(segment: str, is_last: bool, names: set[str]) -> None:
         if "{" in segment or "}" in segment:
             raise ValueError(
                 f"{segment!r} is not a parameter: {{name}} stands for one whole segment, "
-                "{name...} for the rest; a name has letters, digits and _"
+                "{name...} for the rest; a name has letters, digits, _ and -"
             )
         check_literal_segment(segment)
         return
@@ -92,6 +94,8 @@ def parse_path_pattern(value: object) -> str:
     if len(value.encode()) > MAX_PATTERN_LENGTH:
         raise ValueError(f"must be at most {MAX_PATTERN_LENGTH} bytes long")
     segments = value[1:].split("/")
+    if len(segments) > MAX_SEGMENTS:
+        raise ValueError(f"must have at most {MAX_SEGMENTS} segments")
     names: set[str] = set()
     for index, segment in enumerate(segments):
         is_last = index == len(segments) - 1

@@ -1,0 +1,46 @@
+"""`Plan` → the compiled route table, the one that the workers use."""
+
+import re
+from dataclasses import asdict
+
+from gateway._core import RouteTable
+from gateway.config.compile import compile_plan
+from gateway.config.load import Loaded
+from gateway.config.plan import Plan
+from gateway.config.problems import ConfigError, Path, Problem, format_path
+
+_ERROR = re.compile(
+    r"routes\[(?P<index>[0-9]+)\](?:\.(?P<key>\w+))?[^:]*: (?P<message>.*)", re.DOTALL
+)
+
+_KEYS = {"hosts": "host"}
+"""Keys that have another name in the file than in the Plan."""
+
+
+def build_table(plan: Plan) -> RouteTable:
+    """Build the table. ``ValueError`` names the route that it refuses, and why."""
+    return RouteTable([asdict(route) for route in plan.routes], plan.server.encoded_slashes)
+
+
+def verify(loaded: Loaded) -> Plan:
+    """Compile the configuration and build its table, as the workers will.
+
+    The table has the last word on what can match. Raises `ConfigError` if it refuses a route. The
+    returned Plan is a trial: generation 0 and no labels.
+    """
+    plan = compile_plan(loaded.config, intern=lambda text: 0, generation=0)
+    try:
+        build_table(plan)
+    except ValueError as error:
+        raise ConfigError([_problem(str(error), loaded)]) from None
+    return plan
+
+
+def _problem(text: str, loaded: Loaded) -> Problem:
+    path: Path = ("routes",)
+    message = text
+    if found := _ERROR.fullmatch(text):
+        path, message = ("routes", int(found["index"])), found["message"]
+        if key := found["key"]:
+            path = (*path, _KEYS.get(key, key))
+    return Problem(loaded.place_of(path), format_path(path), message)
