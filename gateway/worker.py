@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DataPlane", "WorkerFactory", "WorkerTask", "run"]
 
 REPORT_S = 1.0
-"""Between two reports of load to the supervisor: what `gateway status` shows is at most this old."""
+"""Between two reports of load to the supervisor: `gateway status` is at most this old."""
 DRAIN_POLL_S = 0.05
 """How soon the end of the last exchange is seen."""
 BACKLOG = 4096

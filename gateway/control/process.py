@@ -75,7 +75,7 @@ class _Process:
         task = self._task
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
-        work = [
+        work: list[asyncio.Task[None]] = [
             loop.create_task(serve(status_app(self._instance), task.status)),
             loop.create_task(serve(admin_app(self._instance, task.admin), task.admin)),
             loop.create_task(self._beat()),
@@ -83,7 +83,7 @@ class _Process:
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
         self._channel.send({"type": "ready", "generation": task.publication.generation})
-        leave = loop.create_task(self._leaving.wait())
+        leave = loop.create_task(_wait(self._leaving))
         done, _ = await asyncio.wait([leave, *work], return_when=asyncio.FIRST_COMPLETED)
         for job in work:
             job.cancel()
@@ -135,3 +135,7 @@ class _Process:
             self._channel.send(message)
             return
         self._channel.send({"type": "problems", "generation": generation, "problems": problems})
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.config import Loaded, load
+from gateway.config import Config, Loaded, load
 from gateway.config.compile import compile_plan
 from gateway.config.server import Server
 from gateway.control.publication import Publication
@@ -36,6 +36,10 @@ def publish(
 ) -> Publication:
     """Compile a valid configuration. ``started_with``: the settings in force that cannot change."""
     config = loaded.config
+    needs_restart: tuple[str, ...] = ()
+    if started_with is not None:
+        needs_restart = _changed(started_with, config.server)
+        config = _with_settings_of(config, started_with)
     plan = compile_plan(config, intern, generation).to_bytes().decode()
     return Publication(
         generation=generation,
@@ -43,7 +47,7 @@ def publish(
         # Pydantic writes its secret types as asterisks in this mode.
         config=config.model_dump(mode="json"),
         drain_timeout_s=config.server.drain_timeout,
-        needs_restart=_changed(started_with, config.server) if started_with else (),
+        needs_restart=needs_restart,
     )
 
 
@@ -51,3 +55,9 @@ def _changed(before: Server, after: Server) -> tuple[str, ...]:
     return tuple(
         f"server.{name}" for name in FIXED_SETTINGS if getattr(before, name) != getattr(after, name)
     )
+
+
+def _with_settings_of(config: Config, started_with: Server) -> Config:
+    """What will be in force: the number of workers, for one, divides the limit of connections."""
+    fixed = {name: getattr(started_with, name) for name in FIXED_SETTINGS}
+    return config.model_copy(update={"server": config.server.model_copy(update=fixed)})

@@ -100,7 +100,7 @@ class Child:
 def fork(main: Callable[[], int], release: Callable[[], None]) -> int:
     """Fork a child that runs ``release``, then ``main``, and exits with its result.
 
-    Returns the pid. ``release`` closes what belongs to the supervisor alone. OSError if the fork fails.
+    Returns the pid. ``release`` closes what belongs to the supervisor alone. OSError if it fails.
     """
     # A signal between fork and the reset would be written by the child to the supervisor's wake-up
     # pipe; so they wait until the child has handlers of its own.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.config import Loaded
+from gateway.config.compile import resolve_workers
 from gateway.config.server import Server
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
@@ -70,7 +71,7 @@ def _prepare(
     server = loaded.config.server
     files = raise_file_limit()
     log.debug("at most %d open files", files)
-    workers = server.workers if isinstance(server.workers, int) else _usable_cores()
+    workers = resolve_workers(server.workers)
     memory = mmap.mmap(-1, Segment.size_for(workers))  # shared with every child, named nowhere
     segment = Segment(memory, workers, create=True)
     publication = publish(loaded, segment.intern, generation=1)
@@ -149,8 +150,3 @@ def _announce(supervisor: Supervisor, server: Server) -> None:
         print(f"gateway  {text}  pid {os.getpid()}", file=sys.stderr, flush=True)
     else:
         log.info("gateway starts", extra=facts)
-
-
-def _usable_cores() -> int:
-    """Cores that this process may run on; a container often has fewer than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,7 +20,7 @@ _process = "gateway"
 
 
 def name_process(name: str) -> None:
-    """Set the ``process`` field of this process's lines: ``supervisor``, ``control``, ``worker 0``."""
+    """Set the ``process`` field of the lines: ``supervisor``, ``control``, ``worker 0``."""
     global _process
     _process = name
 
