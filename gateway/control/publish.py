@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.config import Config, Loaded, load
 from gateway.config.compile import compile_plan
 from gateway.config.server import Server
+from gateway.config.table import verify
 from gateway.control.publication import Publication
 
 __all__ = ["ConfigSource", "publish"]
@@ -24,8 +25,10 @@ class ConfigSource:
     """Dotted path → text, from the flags."""
 
     def load(self) -> Loaded:
-        """Read and validate. ConfigError with every problem."""
-        return load(self.path, self.overrides)
+        """Read and validate, the route table included. ConfigError with every problem."""
+        loaded = load(self.path, self.overrides)
+        verify(loaded)
+        return loaded
 
 
 def publish(
