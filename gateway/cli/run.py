@@ -27,9 +27,7 @@ def _shorthand(name: str, metavar: str, text: str) -> click.Option:
 @click.command()
 @config_options
 @click.option("--watch", is_flag=True, help="Reload when the configuration file changes.")
-@click.pass_context
 def run(
-    context: click.Context,
     config_file: Path | None,
     settings: dict[str, str],
     watch: bool,

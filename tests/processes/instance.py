@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 Value = TypeVar("Value")
 
 STANDIN = Path(__file__).with_name("standin.py")
+GATEWAY = (sys.executable, "-c", "from gateway.cli import main; main()")
+"""The command, from this source tree."""
 DEADLINE_S = 15.0
 """Longest wait of a test for anything. The machine may be busy with other work."""
 
@@ -76,7 +78,7 @@ class Instance:
     def start(self, *arguments: str, ready: bool = True, data_plane: str = "standin") -> None:
         command = [sys.executable, str(STANDIN)]
         if data_plane != "standin":
-            command = [sys.executable, "-c", "from gateway.cli import main; main()", "run"]
+            command = [*GATEWAY, "run"]
         with self.stderr.open("ab") as stderr, self.stdout.open("ab") as stdout:
             self.process = subprocess.Popen(
                 [*command, "-c", str(self.config), *arguments],
@@ -119,8 +121,7 @@ class Instance:
     def verb(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``gateway VERB`` against this instance."""
         return subprocess.run(
-            [sys.executable, "-c", "from gateway.cli import main; main()", *arguments]
-            + ["--set", f"server.run_dir={self.run_dir}"],
+            [*GATEWAY, *arguments, "--set", f"server.run_dir={self.run_dir}"],
             capture_output=True,
             text=True,
             timeout=DEADLINE_S * 2,

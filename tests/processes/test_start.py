@@ -3,23 +3,16 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.processes.instance import Instance, eventually
-
-
-def failed_start(instance: Instance) -> str:
-    instance.start(ready=False)
-    assert instance.wait() != 0
-    return instance.log()
+from tests.processes.instance import GATEWAY, Instance, eventually
 
 
 def gateway_run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: v for name, v in os.environ.items() if not name.startswith("GATEWAY_")}
     return subprocess.run(
-        [sys.executable, "-c", "from gateway.cli import main; main()", "run", *arguments],
+        [*GATEWAY, "run", *arguments],
         capture_output=True, text=True, timeout=15, cwd=cwd, env=environment,
     )  # fmt: skip
 
