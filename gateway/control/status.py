@@ -1,5 +1,6 @@
 """The status port: probes, the status document, metrics. Read-only, no secrets."""
 
+import contextlib
 from importlib import metadata
 from typing import Any
 
@@ -12,11 +13,11 @@ from starlette.types import ASGIApp
 
 from gateway.control.hygiene import ReadOnly, any_host
 from gateway.control.instance import Instance
+from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
 
 __all__ = ["json_response", "status_app"]
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""The Prometheus text format."""
+_VERSION = {"version": metadata.version("gateway")}
 
 
 def json_response(content: Any, status_code: int = 200) -> Response:
@@ -70,12 +71,29 @@ class _StatusPort:
         return json_response(status, 200 if status["healthy"] else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """All counters, in the Prometheus text format."""
-        from gateway.telemetry.metrics import render
-
-        text = render(self._instance.segment.collect())
-        return Response(text, media_type=METRICS_TYPE)
+        """All counters in the Prometheus text format, and which processes are up."""
+        families = [Family("gateway_build_info", "gauge", "The version.", [(_VERSION, 1)])]
+        with contextlib.suppress(TimeoutError):  # the counters are worth having without it
+            families += _families(await self._instance.status())
+        text = render(self._instance.segment.collect(), families)
+        return Response(text, media_type=CONTENT_TYPE)
 
     async def version(self, request: Request) -> Response:
         """The installed version."""
-        return json_response({"version": metadata.version("gateway")})
+        return json_response(_VERSION)
+
+
+def _families(status: dict[str, Any]) -> list[Family]:
+    up = [({"worker": str(worker["slot"])}, int(worker["up"])) for worker in status["workers"]]
+    last_reload = status["last_reload"]
+    accepted = int(last_reload is None or last_reload["ok"])
+    return [
+        Family("gateway_worker_up", "gauge", "Whether a worker serves requests.", up),
+        Family(
+            "gateway_last_reload_successful",
+            "gauge",
+            "Whether the configuration file, when last read, was put in force.",
+            [({}, accepted)],
+        ),
+        Family("gateway_uptime_seconds", "gauge", "Since the start.", [({}, status["uptime_s"])]),
+    ]

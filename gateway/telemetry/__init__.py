@@ -1,1 +1,1 @@
-"""What the gateway tells about itself: application log, access log, metrics."""
+"""What the gateway tells about itself: metrics, access log, traces."""

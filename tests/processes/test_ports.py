@@ -50,6 +50,20 @@ def test_readyz_is_503_without_a_worker(
     assert (done.returncode, done.stderr) == (1, "not healthy: no worker is ready\n")
 
 
+def test_metrics_count_what_the_processes_did(instance: Instance) -> None:
+    instance.ask("reload")
+    instance.write_config("nonsense: 1\n")
+    instance.ask("reload")
+    status, headers, body = fetch(instance.address("status"), "/metrics")
+    lines = body.decode().splitlines()
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "gateway_reloads_total 1" in lines
+    assert "gateway_reload_failures_total 1" in lines
+    assert "gateway_last_reload_successful 0" in lines
+    assert 'gateway_worker_up{worker="1"} 1' in lines
+
+
 def test_the_status_port_is_read_only(instance: Instance) -> None:
     status, headers, _ = fetch(instance.address("status"), "/livez", method="POST")
     assert (status, headers["allow"]) == (405, "GET, HEAD")
