@@ -24,10 +24,22 @@ class Verb(NamedTuple):
 
 
 SECTIONS: dict[str, dict[str, Verb]] = {
+    "Running": {
+        "run": Verb("gateway.cli.run:run", "Run the gateway in the foreground."),
+        "reload": Verb("gateway.cli.instance:reload", "Apply the changed configuration file."),
+        "drain": Verb("gateway.cli.instance:drain", "Finish what runs, then exit; show progress."),
+        "stop": Verb("gateway.cli.instance:stop", "Stop the gateway and wait until it is gone."),
+        "status": Verb("gateway.cli.instance:status", "Show processes and addresses."),
+        "health": Verb("gateway.cli.instance:health", "Exit with 0 if requests are served."),
+    },
     "Configuration": {
         "check": Verb("gateway.cli.check:check", "Check a configuration file; list every error."),
         "explain": Verb("gateway.cli.explain:explain", "Show which route a request would take."),
         "config": Verb("gateway.cli.config:config", "Show, compare and describe configuration."),
+    },
+    "More": {
+        "demo": Verb("gateway.cli.demo:demo", "Run six small demo services."),
+        "version": Verb("gateway.cli.version:version", "Print the version."),
     },
 }
 """Section of the help page → verb → row, in the order shown."""

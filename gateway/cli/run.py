@@ -1,0 +1,77 @@
+"""``gateway run``: an instance in the foreground."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli.exits import Exit
+from gateway.cli.options import config_options, exit_with_problems
+
+NO_FILE = """\
+gateway: no configuration file.
+  Looked for: -c FILE, $GATEWAY_CONFIG, ./gateway.yaml, /etc/gateway/gateway.yaml
+  Write a first one:
+      services:
+        web: { endpoints: [ http://127.0.0.1:3000 ] }
+      routes:
+        - { path: "/{path...}", service: web }
+  or see a running example: gateway demo --with-gateway"""
+
+
+def _shorthand(name: str, metavar: str, text: str) -> click.Option:
+    return click.Option([f"--{name}"], metavar=metavar, help=f"{text} Sets server.{name}.")
+
+
+@click.command()
+@config_options
+@click.option("--watch", is_flag=True, help="Reload when the configuration file changes.")
+def run(
+    config_file: Path | None,
+    settings: dict[str, str],
+    watch: bool,
+    **shorthands: str | None,
+) -> None:
+    """Run the gateway in the foreground.
+
+    \b
+    Signals: TERM and INT drain and exit (a second INT exits at once), HUP reloads the
+    configuration, USR1 reopens log files.
+
+    \b
+    Examples:
+      gateway run -c gateway.yaml
+      gateway run --http 127.0.0.1:8000 --workers 2 --watch
+
+    \b
+    Exit codes: 0 stopped in order, 1 cut off, 2 usage, 3 could not start.
+    """
+    for name, value in shorthands.items():
+        if value is not None:
+            settings[f"server.{name}"] = value
+    from gateway.config import ConfigError
+    from gateway.config.load import find_file
+    from gateway.control.publish import ConfigSource
+    from gateway.supervisor import start
+    from gateway.supervisor.errors import StartError
+
+    file = find_file(config_file, os.environ)
+    if file is None:
+        click.echo(NO_FILE, err=True)
+        sys.exit(Exit.NOT_STARTED)
+    try:
+        sys.exit(start.run(start.Options(ConfigSource(file, settings), watch)))
+    except ConfigError as error:
+        exit_with_problems(error, Exit.NOT_STARTED)
+    except StartError as error:
+        click.echo(f"gateway: {error}", err=True)
+        sys.exit(Exit.NOT_STARTED)
+
+
+run.params += [
+    _shorthand("http", "HOST:PORT", "Where clients connect."),
+    _shorthand("admin", "HOST:PORT", "Where the admin API is served."),
+    _shorthand("status", "HOST:PORT", "Where health and metrics are served."),
+    _shorthand("workers", "N|auto", "Number of worker processes."),
+]

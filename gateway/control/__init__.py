@@ -1,0 +1,1 @@
+"""The control process: status port, admin API, publication of the Plan."""

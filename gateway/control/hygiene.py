@@ -1,0 +1,89 @@
+"""What every request to the control process must satisfy, before any handler sees it."""
+
+import ipaddress
+from collections.abc import Callable
+
+import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.supervisor.sockets import Listener
+
+__all__ = ["ReadOnly", "any_host", "local_hosts"]
+
+HostCheck = Callable[[str], bool]
+"""Whether a Host (without port, lower case) may be asked for."""
+
+METHODS = ("GET", "HEAD")
+
+
+class ReadOnly:
+    """Lets GET and HEAD through, with exactly one Host that the check accepts."""
+
+    def __init__(self, app: ASGIApp, host_allowed: HostCheck) -> None:
+        self._app = app
+        self._host_allowed = host_allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse with 400, 403 or 405, or pass on."""
+        if scope["type"] != "http":
+            return
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:  # RFC 9112 §3.2: a request has exactly one
+            await _refuse(send, 400, "the request must have exactly one Host header")
+        elif not self._host_allowed(_without_port(hosts[0].decode("latin-1"))):
+            await _refuse(send, 403, "this port does not answer for that Host: use its own address")
+        elif scope["method"] not in METHODS:
+            allow = [(b"allow", b"GET, HEAD")]
+            await _refuse(send, 405, "this port is read-only: GET and HEAD", allow)
+        else:
+            await self._app(scope, receive, send)
+
+
+def any_host(host: str) -> bool:
+    """For the status port: probes come by whatever name the platform has for us."""
+    return True
+
+
+def local_hosts(listener: Listener) -> HostCheck:
+    """For the admin port: the address it is bound to, and localhost if that is a loopback.
+
+    A page on the web can point its own name at 127.0.0.1 and then read what is served there (DNS
+    rebinding); the browser still sends that name as Host. An address cannot be pointed elsewhere,
+    so where the port is bound to every interface, any address will do.
+    """
+    bound = ipaddress.ip_address(listener.host)
+
+    def allowed(host: str) -> bool:
+        if host == "localhost":
+            return bound.is_loopback or bound.is_unspecified
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return address == bound or bound.is_unspecified
+
+    return allowed
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+async def _refuse(
+    send: Send, status: int, error: str, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    body = orjson.dumps({"error": error})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                *(headers or []),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

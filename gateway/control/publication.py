@@ -1,0 +1,30 @@
+"""What one load of the configuration yields: the Plan, and what people may see of it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Publication"]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One generation of the configuration. Immutable; goes between processes as JSON."""
+
+    generation: int
+    plan: str
+    """The compiled Plan, as JSON text: the workers' bytes."""
+    config: dict[str, Any]
+    """The effective configuration as the file would write it, without secrets."""
+    drain_timeout_s: float
+    needs_restart: tuple[str, ...] = ()
+    """Settings that differ from those the instance was started with, and cannot change while it
+    runs."""
+
+    def to_message(self) -> dict[str, Any]:
+        """For a channel; ``from_message`` is the way back."""
+        return asdict(self)
+
+    @classmethod
+    def from_message(cls, fields: dict[str, Any]) -> "Publication":
+        """The publication that ``to_message`` described."""
+        return cls(**{**fields, "needs_restart": tuple(fields["needs_restart"])})

@@ -1,0 +1,38 @@
+"""uvicorn on a socket that the supervisor has bound."""
+
+import contextlib
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.supervisor.sockets import BACKLOG, Listener
+
+__all__ = ["serve"]
+
+HEAD_LIMIT = 16 * 1024
+"""Bytes of a request's head. Probes and browsers send a tenth of it."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take no signals: the supervisor does, and tells this process over the channel."""
+        yield
+
+
+async def serve(app: ASGIApp, listener: Listener) -> None:
+    """Serve until cancelled."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=HEAD_LIMIT,
+    )
+    await _Server(config).serve(sockets=list(listener.sockets))

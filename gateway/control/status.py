@@ -1,0 +1,99 @@
+"""The status port: probes, the status document, metrics. Read-only, no secrets."""
+
+import contextlib
+from importlib import metadata
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from gateway.control.hygiene import ReadOnly, any_host
+from gateway.control.instance import Instance
+from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
+
+__all__ = ["json_response", "status_app"]
+
+_VERSION = {"version": metadata.version("gateway")}
+
+
+def json_response(content: Any, status_code: int = 200) -> Response:
+    """Indented, for it is mostly read by people; never cached, for it is about this moment."""
+    body = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    headers = {"cache-control": "no-store"}
+    return Response(body, status_code, headers, media_type="application/json")
+
+
+def status_app(instance: Instance) -> ASGIApp:
+    """``/livez /readyz /health /metrics /version``."""
+    port = _StatusPort(instance)
+    routes = [
+        Route("/livez", port.livez),
+        Route("/readyz", port.readyz),
+        Route("/health", port.health),
+        Route("/metrics", port.metrics),
+        Route("/version", port.version),
+    ]
+    return ReadOnly(Starlette(routes=routes), any_host)
+
+
+class _StatusPort:
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    async def livez(self, request: Request) -> Response:
+        """200 as long as this process answers."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, request: Request) -> Response:
+        """200 if new requests are served, else 503; ``?verbose`` lists what that depends on."""
+        try:
+            status = await self._instance.status()
+        except TimeoutError:
+            return PlainTextResponse("the supervisor does not answer\n", 503)
+        ready = sum(worker["up"] for worker in status["workers"])
+        checks = {"not draining": status["state"] == "running", "a worker is ready": ready > 0}
+        text = "ok\n" if all(checks.values()) else "not ready\n"
+        if "verbose" in request.query_params:
+            lines = [f"[{'+' if ok else '-'}] {name}\n" for name, ok in checks.items()]
+            text = f"{''.join(lines)}workers ready: {ready} of {len(status['workers'])}\n{text}"
+        return PlainTextResponse(text, 200 if all(checks.values()) else 503)
+
+    async def health(self, request: Request) -> Response:
+        """The whole status document; 503 if new requests are not served."""
+        try:
+            status = await self._instance.status()
+        except TimeoutError:
+            return json_response({"error": "the supervisor does not answer"}, 503)
+        return json_response(status, 200 if status["healthy"] else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """All counters in the Prometheus text format, and which processes are up."""
+        families = [Family("gateway_build_info", "gauge", "The version.", [(_VERSION, 1)])]
+        with contextlib.suppress(TimeoutError):  # the counters are worth having without it
+            families += _families(await self._instance.status())
+        text = render(self._instance.segment.collect(), families)
+        return Response(text, media_type=CONTENT_TYPE)
+
+    async def version(self, request: Request) -> Response:
+        """The installed version."""
+        return json_response(_VERSION)
+
+
+def _families(status: dict[str, Any]) -> list[Family]:
+    up = [({"worker": str(worker["slot"])}, int(worker["up"])) for worker in status["workers"]]
+    last_reload = status["last_reload"]
+    accepted = int(last_reload is None or last_reload["ok"])
+    return [
+        Family("gateway_worker_up", "gauge", "Whether a worker serves requests.", up),
+        Family(
+            "gateway_last_reload_successful",
+            "gauge",
+            "Whether the configuration file, when last read, was put in force.",
+            [({}, accepted)],
+        ),
+        Family("gateway_uptime_seconds", "gauge", "Since the start.", [({}, status["uptime_s"])]),
+    ]

@@ -1,0 +1,85 @@
+"""The directory of a running instance: lock and pid, control socket, last good Plan."""
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from gateway.supervisor.errors import StartError
+
+__all__ = ["CONTROL_SOCKET", "RunDir"]
+
+CONTROL_SOCKET = "control.sock"
+PID_FILE = "gateway.pid"
+PLAN_FILE = "plan.json"
+
+
+class RunDir:
+    """Owns the directory for as long as the instance runs: one instance per directory."""
+
+    def __init__(self, path: Path) -> None:
+        """Create it if missing and take its lock. StartError if another instance has it."""
+        self.path = path
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_owner(path)
+            self._lock = os.open(path / PID_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StartError(
+                f"server.run_dir: cannot use {path}: {error.strerror}. Choose a directory that "
+                "this user can write to with --set server.run_dir=DIR."
+            ) from error
+        self._take_lock()
+
+    @property
+    def control_socket(self) -> Path:
+        """Where ``gateway reload`` and the other verbs talk to the supervisor."""
+        return self.path / CONTROL_SOCKET
+
+    def save_plan(self, plan: bytes) -> None:
+        """Keep the last good Plan. OSError if it cannot be written.
+
+        Workers are restarted from memory, not from here. The file is what is left when the whole
+        instance is gone: the source of a cold start while the database cannot be reached. A start
+        whose configuration file is unreadable does not use it, because the operator who broke the
+        file must see that, and not an old configuration in force.
+        """
+        # No fsync: rename orders data before name on ext4, xfs and btrfs, and the supervisor's
+        # loop must not wait for a disk.
+        fresh = self.path / f"{PLAN_FILE}.new"
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(plan)
+        fresh.rename(self.path / PLAN_FILE)
+
+    def close(self) -> None:
+        """Let go of the lock, as far as this process holds it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def clear(self) -> None:
+        """At the end of the instance: nothing here points to a process any more."""
+        os.ftruncate(self._lock, 0)
+        self.close()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            self.close()
+            raise StartError(
+                f"another gateway (pid {pid}) runs with run_dir {self.path}. Stop it with "
+                "`gateway stop`, apply a changed configuration with `gateway reload`, or give "
+                "this one a directory of its own with --set server.run_dir=DIR."
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+
+def _check_owner(path: Path) -> None:
+    """In a shared place such as /tmp somebody else could have made the directory before us."""
+    status = path.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(0, "it belongs to another user or others may write to it")

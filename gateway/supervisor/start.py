@@ -1,0 +1,152 @@
+"""From a configuration to a running supervisor: all that can go wrong before the first fork."""
+
+import gc
+import logging
+import mmap
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.config import Loaded
+from gateway.config.compile import resolve_workers
+from gateway.config.server import Server
+from gateway.control.publication import Publication
+from gateway.control.publish import ConfigSource, publish
+from gateway.supervisor.children import Child
+from gateway.supervisor.errors import StartError
+from gateway.supervisor.run_dir import RunDir
+from gateway.supervisor.sockets import bind, bind_reuseport, raise_file_limit
+from gateway.supervisor.supervisor import Instance, Supervisor
+from gateway.telemetry import log as application_log
+from gateway.worker import WorkerFactory, WorkerTask
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Options", "run"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``gateway run`` was asked for."""
+
+    source: ConfigSource
+    watch: bool = False
+    """Reload when the configuration's directory changes."""
+
+
+def run(options: Options, make_worker: WorkerFactory | None = None) -> int:
+    """Run an instance until it is stopped; returns the exit code.
+
+    ``make_worker`` is the data plane; None for the real one. ConfigError, StartError, if the
+    instance cannot start.
+    """
+    loaded = options.source.load()
+    server = loaded.config.server
+    application_log.configure(server.log.format, server.log.level, process="supervisor")
+    make_worker = make_worker or _compiled_worker()
+    run_dir = RunDir(Path(server.run_dir))
+    try:
+        supervisor = _prepare(options, loaded, run_dir, make_worker)
+    except BaseException:
+        run_dir.close()
+        raise
+    _announce(supervisor, server)
+    # The collector would write to every object that the children share with us.
+    gc.collect()
+    gc.freeze()
+    return supervisor.run()
+
+
+def _prepare(
+    options: Options, loaded: Loaded, run_dir: RunDir, make_worker: WorkerFactory
+) -> Supervisor:
+    from gateway._core import Segment
+
+    server = loaded.config.server
+    files = raise_file_limit()
+    log.debug("at most %d open files", files)
+    workers = resolve_workers(server.workers)
+    memory = mmap.mmap(-1, Segment.size_for(workers))  # shared with every child, named nowhere
+    segment = Segment(memory, workers, create=True)
+    publication = publish(loaded, segment.intern, generation=1)
+    http = bind_reuseport("server.http", *server.http, workers)
+    status = bind("server.status", *server.status)
+    admin = bind("server.admin", *server.admin)
+
+    def run_worker(child: Child, channel: socket.socket, in_force: Publication) -> int:
+        from gateway import worker
+
+        return worker.run(
+            WorkerTask(
+                slot=child.slot,
+                listener=http.sockets[child.slot],
+                channel=channel,
+                segment=segment,
+                plan=in_force.plan.encode(),
+                access_log=server.log.access,
+                make_worker=make_worker,
+            )
+        )
+
+    def run_control(child: Child, channel: socket.socket, in_force: Publication) -> int:
+        # Imported after the fork: only this process needs Starlette, uvicorn and watchfiles.
+        from gateway.control import process
+
+        return process.run(
+            process.ControlTask(
+                slot=child.slot,
+                channel=channel,
+                status=status,
+                admin=admin,
+                segment=segment,
+                publication=in_force,
+                source=options.source,
+                started_with=server,
+                watch=loaded.path if options.watch else None,
+            )
+        )
+
+    return Supervisor(
+        Instance(
+            run_dir=run_dir,
+            segment=segment,
+            http=http,
+            control_listeners=[status, admin],
+            publication=publication,
+            config_path=str(loaded.path) if loaded.path else "defaults, no file",
+            run_worker=run_worker,
+            run_control=run_control,
+        )
+    )
+
+
+def _compiled_worker() -> WorkerFactory:
+    """The data plane. Imported before the fork: the workers share its pages, and start sooner."""
+    try:
+        from gateway.cext.worker import Worker
+    except ImportError as error:
+        raise StartError(str(error)) from error
+    return Worker
+
+
+def _announce(supervisor: Supervisor, server: Server) -> None:
+    instance = supervisor.instance
+    status, admin = instance.control_listeners
+    facts = {
+        "http": instance.http.address,
+        "admin": admin.address,
+        "status": status.address,
+        "workers": len(instance.http.sockets),
+        "config": instance.config_path,
+    }
+    if sys.stderr.isatty() or server.log.format == "console":
+        text = "  ".join(f"{name} {value}" for name, value in facts.items())
+        print(f"gateway  {text}  pid {os.getpid()}", file=sys.stderr, flush=True)
+    else:
+        log.info("gateway starts", extra=facts)

@@ -1,0 +1,62 @@
+"""The status document: what ``gateway status`` and the status port tell about the instance."""
+
+import os
+import time
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from gateway.supervisor.children import Child
+
+if TYPE_CHECKING:
+    from gateway.supervisor.supervisor import Supervisor
+
+__all__ = ["status_document"]
+
+
+def status_document(supervisor: "Supervisor") -> dict[str, Any]:
+    """Plain data, ready for JSON."""
+    instance = supervisor.instance
+    now = time.monotonic()
+    listeners = (instance.http, *instance.control_listeners)
+    return {
+        "state": supervisor.state,
+        "healthy": supervisor.healthy,
+        "version": metadata.version("gateway"),
+        "pid": os.getpid(),
+        "uptime_s": round(now - instance.started, 1),
+        "config": instance.config_path,
+        "run_dir": str(instance.run_dir.path),
+        "generation": supervisor.publication.generation,
+        "last_reload": supervisor.last_reload,
+        "addresses": {listener.name: listener.address for listener in listeners},
+        "control": _child(supervisor.control, now),
+        "workers": [
+            {
+                "slot": worker.slot,
+                **_child(worker, now),
+                "generation": worker.generation,
+                "connections": worker.connections,
+                "exchanges": worker.exchanges,
+            }
+            for worker in supervisor.workers
+        ],
+    }
+
+
+def _child(child: Child, now: float) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "pid": child.pid,
+        "state": _state(child),
+        "up": child.ready,
+        "uptime_s": round(now - child.started, 1) if child.pid is not None else 0.0,
+        "restarts": child.restarts,
+    }
+    if child.pid is None and child.retry_at is not None:
+        fields["retry_in_s"] = round(max(0.0, child.retry_at - now), 1)
+    return fields
+
+
+def _state(child: Child) -> str:
+    if child.pid is None:
+        return "backing off" if child.retry_at is not None else "gone"
+    return "ready" if child.ready else "starting"

@@ -1,0 +1,175 @@
+"""A worker process: accepts connections on its own socket and runs the data plane on them.
+
+The data plane is compiled (``gateway.cext.worker``). This file is its frame: the event loop, the
+channel to the supervisor, and the orderly end.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import uvloop
+
+from gateway.channel import ChannelProtocol, Message
+from gateway.telemetry import log as application_log
+from gateway.telemetry.access_log import AccessLog, open_access_log
+
+if TYPE_CHECKING:
+    from gateway._core import Segment
+
+__all__ = ["DataPlane", "WorkerFactory", "WorkerTask", "run"]
+
+REPORT_S = 1.0
+"""Between two reports of load to the supervisor: `gateway status` is at most this old."""
+DRAIN_POLL_S = 0.05
+"""How soon the end of the last exchange is seen."""
+BACKLOG = 4096
+"""As bound by the supervisor; uvloop calls listen() again with it."""
+
+log = logging.getLogger(__name__)
+
+
+class DataPlane(Protocol):
+    """``gateway.cext.worker.Worker``, as this file uses it."""
+
+    @property
+    def connections(self) -> int: ...
+    @property
+    def exchanges(self) -> int: ...
+    @property
+    def generation(self) -> int: ...
+    def start(self) -> None: ...
+    def accept(self) -> asyncio.Protocol: ...
+    def install(self, plan: bytes) -> None: ...
+    def drain(self) -> None: ...
+    def close(self) -> None: ...
+
+
+WorkerFactory = Callable[
+    [asyncio.AbstractEventLoop, Any, int, bytes, Callable[[bytes], None] | None], DataPlane
+]
+"""Makes the data plane from: loop, segment, slot, Plan, sink of the access log."""
+
+
+@dataclass(frozen=True)
+class WorkerTask:
+    """What a worker process is given at its fork."""
+
+    slot: int
+    listener: socket.socket
+    channel: socket.socket
+    segment: "Segment"
+    plan: bytes
+    access_log: str
+    """``server.log.access``."""
+    make_worker: WorkerFactory
+
+
+def run(task: WorkerTask) -> int:
+    """Serve until the supervisor says otherwise; returns the exit code."""
+    application_log.name_process(f"worker {task.slot}")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_Process(task).serve())
+
+
+class _Process:
+    """The worker while it lives: data plane, server, channel."""
+
+    def __init__(self, task: WorkerTask) -> None:
+        self._task = task
+        self._access_log: AccessLog | None = None
+        self._worker: DataPlane
+        self._draining = asyncio.Event()
+        self._drain_timeout_s = 0.0
+        self._leaving = asyncio.Event()
+        self._channel = ChannelProtocol(self._on_message, self._leaving.set)
+
+    async def serve(self) -> int:
+        """From the first connection to the last."""
+        task = self._task
+        loop = asyncio.get_running_loop()
+        self._access_log = open_access_log(
+            task.access_log,
+            lambda lines: task.segment.add(task.slot, "access_log_dropped_total", lines),
+        )
+        self._worker = task.make_worker(loop, task.segment, task.slot, task.plan, self._access_log)
+        self._worker.start()
+        await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
+        # A second descriptor of the same socket: what is still queued when the server has closed
+        # its own can be accepted through it.
+        queue = task.listener.dup()
+        server = await loop.create_server(self._worker.accept, sock=task.listener, backlog=BACKLOG)
+        self._channel.send({"type": "ready", "generation": self._worker.generation})
+        reports = loop.create_task(self._report())
+        await self._until_told()
+        if not self._leaving.is_set():
+            server.close()
+            self._worker.drain()
+            await self._empty(queue)
+            queue.close()
+            await self._finish()
+        reports.cancel()
+        self._worker.close()
+        await asyncio.sleep(0)  # lets the aborted connections report their end
+        if self._access_log is not None:
+            self._access_log.close()
+        return 0
+
+    async def _until_told(self) -> None:
+        waits = [asyncio.ensure_future(e.wait()) for e in (self._draining, self._leaving)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _empty(self, queue: socket.socket) -> None:
+        """Serve the connections that the kernel has already completed; else they would be reset."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0)  # the closed server leaves the poll set
+        queue.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection, _ = queue.accept()
+                await loop.connect_accepted_socket(self._worker.accept, connection)
+
+    async def _finish(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._drain_timeout_s
+        while self._worker.connections and loop.time() < deadline and not self._leaving.is_set():
+            await asyncio.sleep(DRAIN_POLL_S)
+        if self._worker.exchanges:
+            log.warning("cut off at the end of the drain: %d requests", self._worker.exchanges)
+
+    async def _report(self) -> None:
+        last: tuple[int, int] | None = None
+        while True:
+            load = (self._worker.connections, self._worker.exchanges)
+            if load != last:
+                self._channel.send({"type": "report", "connections": load[0], "exchanges": load[1]})
+                last = load
+            await asyncio.sleep(REPORT_S)
+
+    def _on_message(self, message: Message) -> None:
+        match message["type"]:
+            case "plan":
+                self._install(message["generation"], message["plan"].encode())
+            case "drain":
+                self._drain_timeout_s = message["timeout_s"]
+                self._draining.set()
+            case "reopen_logs":
+                if self._access_log is not None:
+                    self._access_log.reopen()
+            case "exit":
+                self._leaving.set()
+
+    def _install(self, generation: int, plan: bytes) -> None:
+        try:
+            self._worker.install(plan)
+        except ValueError as error:
+            reason = str(error)
+            self._channel.send({"type": "rejected", "generation": generation, "reason": reason})
+        else:
+            self._channel.send({"type": "installed", "generation": generation})
