@@ -13,6 +13,8 @@ GENERATOR_FULL = 0.97
 """Share of the load core's time above which the load, not the proxy, is the limit."""
 PROXY_FULL = 0.95
 """Share of the proxy core's time above which the proxy is at its limit."""
+KEEPS_UP = 0.995
+"""Share of the offered requests that must be answered inside the window."""
 LATE_MS = 10.0
 """A generator that is later than this at its 99th percentile does not keep its schedule."""
 
@@ -54,6 +56,11 @@ class Sample:
     def utilisation(self) -> float:
         """CPU seconds of all processes per second: 1.0 is one whole core."""
         return self.cpu.total_s / self.outcome.window_s
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the answers came as fast as the requests, without a failure."""
+        return self.outcome.completed >= KEEPS_UP * self.outcome.offered and not self.outcome.failed
 
     @property
     def load_bound(self) -> bool:
@@ -127,6 +134,17 @@ class Rounds:
         a whole round does not move it.
         """
         return spread(figure(round_[cell]) / figure(round_[to]) for round_ in self.kept)
+
+    def failed(self, cell: str) -> int:
+        """Failed requests of one cell in all rounds."""
+        return sum(round_[cell].outcome.failed for round_ in self.kept)
+
+    def decide(self, cells: Sequence[str], met: bool) -> bool | None:
+        """A verdict on these cells, or None: on a noisy machine, and where a cell did not keep
+        up with its load, the cost of a request says nothing.
+        """
+        kept_up = all(round_[cell].keeps_up for round_ in self.kept for cell in cells)
+        return met if self.quiet and kept_up else None
 
     def notes(self) -> list[str]:
         """What the reader must know about the rounds."""

@@ -18,8 +18,6 @@ P99_MS = 5.0
 FLOOR_P99_MS = 150.0
 FLOOR_MEMORY = 1 << 30
 FLOOR_ERRORS = 0.001
-KEEPS_UP = 0.995
-"""Share of the offered requests that must be answered inside the window."""
 ATTEMPTS = 6
 STEP_DOWN = 0.95
 """The next rate that is tried, by what the last one achieved."""
@@ -32,20 +30,18 @@ class Climb:
     connections: int
     rate_per_s: float
     sample: Sample
-    kept_up: bool
     first: Sample
     """The run at the promised rate."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether it kept the promised rate."""
+        return self.sample.keeps_up and self.rate_per_s >= RATE_PER_S
 
     @property
     def capacity_per_s(self) -> float:
         """Requests/s at the promised share of a core, from CPU per request."""
         return CPU_SHARE * 1e6 / self.sample.cpu_us
-
-
-def keeps_up(sample: Sample) -> bool:
-    """Whether the answers came as fast as the requests, without a failure."""
-    outcome = sample.outcome
-    return outcome.completed >= KEEPS_UP * outcome.offered and outcome.failed == 0
 
 
 def climb(bench: Bench, instance: Instance, connections: int) -> Climb:
@@ -57,13 +53,13 @@ def climb(bench: Bench, instance: Instance, connections: int) -> Climb:
         seconds = bench.options.seconds if samples else bench.options.floor_seconds
         sample = bench.at_rate(instance, rate_per_s=rate, connections=connections, seconds=seconds)
         samples.append(sample)
-        if keeps_up(sample):
+        if sample.keeps_up:
             break
         tried, rate = rate, STEP_DOWN * min(rate, sample.rate_per_s) // 1000 * 1000
         print(f"  {tried:,.0f}/s not kept with {connections} connections, next {rate:,.0f}/s")
     else:
         rate = samples[-1].rate_per_s
-    return Climb(connections, rate, samples[-1], keeps_up(samples[-1]), samples[0])
+    return Climb(connections, rate, samples[-1], samples[0])
 
 
 def run(bench: Bench) -> Findings:
@@ -99,7 +95,7 @@ def rate_table(climbs: list[Climb]) -> Table:
     rows = [
         [
             str(found.connections),
-            f"{found.rate_per_s:,.0f}" + ("" if found.kept_up else " (not kept)"),
+            f"{found.rate_per_s:,.0f}" + ("" if found.sample.keeps_up else " (not kept)"),
             f"{found.sample.utilisation:.0%}",
             f"{found.sample.worker_cpu.total_s / found.sample.outcome.window_s:.0%}",
             f"{found.sample.cpu_us:.1f}",
@@ -140,29 +136,35 @@ def notes(found: Climb) -> list[str]:
     return said
 
 
-def decide(found: Climb, reached: bool) -> bool | None:
-    """A missed target counts against the gateway only where it was the limit, on a quiet run."""
-    if found.sample.noise() or (not reached and found.first.load_bound):
+def decide(found: Climb, good: bool) -> bool | None:
+    """What is promised at the promised rate is met there or nowhere. A rate that was missed counts
+    against the gateway only where it was the limit, and a noisy run counts for nothing.
+    """
+    if found.sample.noise() or (not found.reached and found.first.load_bound):
         return None
-    return reached
+    return found.reached and good
+
+
+def decide_all(climbs: list[Climb], good: bool) -> bool | None:
+    """The same over all runs."""
+    decided = [decide(found, good) for found in climbs]
+    return None if None in decided else all(decided)
 
 
 def verdict(found: Climb) -> Verdict:
     """P3 for one number of connections."""
     sample, latency = found.sample, found.sample.outcome.latency
-    at_rate = found.kept_up and found.rate_per_s >= RATE_PER_S
     good = sample.utilisation <= CPU_SHARE and latency.p99 <= P99_MS
     measured = (
         f"{found.rate_per_s:,.0f}/s, CPU {sample.utilisation:.0%}, p99 {latency.p99:.2f} ms, "
         f"{sample.outcome.failed} failed"
     )
-    met = decide(found, at_rate) if not at_rate else decide(found, good)
     return Verdict(
         "P3",
         f"{RATE_PER_S:,}/s, {found.connections} connections, plain policy",
         f"CPU ≤ {CPU_SHARE:.0%}, p99 ≤ {P99_MS:g} ms, 0 failed",
         measured,
-        met,
+        decide(found, good),
     )
 
 
@@ -174,21 +176,24 @@ def floor_table(climbs: list[Climb], memory: int) -> Table:
     capacity = min(found.capacity_per_s for found in climbs)
     errors = max(found.sample.outcome.failed / found.sample.outcome.offered for found in climbs)
     at = f"at {worst.rate_per_s:,.0f}/s"
-    rate_met = decide(worst, worst.kept_up and worst.rate_per_s >= RATE_PER_S)
     verdicts = [
         Verdict(
             "floor",
             "requests/s per instance (one core of it)",
             f"{RATE_PER_S:,}",
             f"{worst.rate_per_s:,.0f} run; {capacity:,.0f} computed for {CPU_SHARE:.0%} CPU",
-            rate_met,
+            decide_all(climbs, True),
         ),
-        Verdict(
-            "floor", f"p99 {at}", f"< {FLOOR_P99_MS:g} ms", f"{p99:.2f} ms", p99 < FLOOR_P99_MS
-        ),
-        Verdict("floor", "memory", "< 1 GB", f"{memory / 2**20:.0f} MiB", memory < FLOOR_MEMORY),
-        Verdict("floor", f"CPU {at}", f"< {CPU_SHARE:.0%}", f"{cpu:.0%}", cpu < CPU_SHARE),
-        Verdict("floor", "failed", f"< {FLOOR_ERRORS:.1%}", f"{errors:.3%}", errors < FLOOR_ERRORS),
+    ]
+    rows = [
+        (f"p99 {at}", f"< {FLOOR_P99_MS:g} ms", f"{p99:.2f} ms", p99 < FLOOR_P99_MS),
+        (f"memory {at}", "< 1 GiB", f"{memory / 2**20:.0f} MiB", memory < FLOOR_MEMORY),
+        (f"CPU {at}", f"< {CPU_SHARE:.0%}", f"{cpu:.0%}", cpu < CPU_SHARE),
+        (f"failed {at}", f"< {FLOOR_ERRORS:.1%}", f"{errors:.3%}", errors < FLOOR_ERRORS),
+    ]
+    verdicts += [
+        Verdict("floor", what, wanted, measured, decide_all(climbs, good))
+        for what, wanted, measured, good in rows
     ]
     columns = ("", "what", "wanted", "measured", "verdict")
     return Table("The floor", columns, [v.to_row() for v in verdicts])

@@ -60,7 +60,7 @@ def table(what: str, counts: tuple[int, int], rounds: Rounds) -> Table:
             f"{count:,}",
             rounds.of(str(count), lambda s: s.cpu_us).text(),
             rounds.of(str(count), lambda s: s.outcome.latency.p99).text(2),
-            str(sum(round_[str(count)].outcome.failed for round_ in rounds.kept)),
+            str(rounds.failed(str(count))),
         ]
         for count in counts
     ]
@@ -72,7 +72,7 @@ def verdict(what: str, counts: tuple[int, int], wanted: float, rounds: Rounds) -
     few, many = map(str, counts)
     ratio = rounds.ratio(many, few, lambda s: s.cpu_us)
     title = f"{counts[0]:,} → {counts[1]:,} {what}, CPU/request"
-    met = ratio.median <= wanted if rounds.quiet else None
+    met = rounds.decide([few, many], ratio.median <= wanted)
     return Verdict("P5", title, f"× ≤ {wanted}", f"× {ratio.text(2)}", met)
 
 

@@ -65,7 +65,7 @@ def fixed_table(bench: Bench, instances: list[Instance], rounds: Rounds) -> Tabl
                 _cpu_text(name, rounds.of(name, lambda s: s.worker_cpu_us)),
                 ratio_text(rounds, name, names),
                 latency_text(last.outcome.latency),
-                str(sum(round_[name].outcome.failed for round_ in rounds.kept)),
+                str(rounds.failed(name)),
             ]
         )
     rate = f"{bench.options.rate_per_s:,.0f} requests/s, {bench.options.connections} connections"
@@ -142,7 +142,7 @@ def judged(names: list[str], rounds: Rounds) -> list[Verdict]:
     for peer in (DENOMINATOR, "haproxy-bare"):
         if {"gateway", peer} <= set(names):
             ratio = rounds.ratio("gateway", peer, lambda s: s.cpu_us)
-            met = ratio.median <= WANTED if rounds.quiet else None
+            met = rounds.decide(["gateway", peer], ratio.median <= WANTED)
             what = f"plain proxying, CPU/request ÷ {peer}"
             found.append(Verdict("P1", what, f"≤ {WANTED}", ratio.text(2), met))
     return found

@@ -55,6 +55,20 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert ratio.high == pytest.approx(0.9)
 
 
+def test_a_rate_is_kept_without_failures_and_without_a_queue() -> None:
+    assert sample(completed=9_990, offered=10_000).keeps_up
+    assert not sample(completed=9_900, offered=10_000).keeps_up
+    assert not sample(failed=1).keeps_up
+
+
+def test_a_cell_that_does_not_keep_up_decides_nothing() -> None:
+    rounds = Rounds([{"a": sample(), "b": sample(failed=3)}] * 2, [], quiet=True)
+    assert rounds.decide(["a"], True) is True
+    assert rounds.decide(["a"], False) is False
+    assert rounds.decide(["a", "b"], True) is None
+    assert rounds.failed("b") == 6
+
+
 def test_notes_tell_of_dropped_rounds_and_of_noise() -> None:
     assert Rounds([], [], quiet=True).notes() == []
     (dropped,) = Rounds([], ["a: steal 3.0%"], quiet=True).notes()

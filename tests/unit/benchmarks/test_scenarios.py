@@ -61,7 +61,7 @@ def test_the_limit_at_saturation() -> None:
 
 def reached(rate: float, **figures: float) -> floor.Climb:
     one = sample(completed=int(rate), **figures)  # type: ignore[arg-type]  # ints and floats mixed
-    return floor.Climb(64, rate, one, floor.keeps_up(one), one)
+    return floor.Climb(64, rate, one, one)
 
 
 def test_the_promised_rate() -> None:
@@ -76,10 +76,14 @@ def test_capacity_is_computed_from_the_cost_of_a_request() -> None:
     assert reached(40_000, cpu_us=10.0).capacity_per_s == pytest.approx(70_000)
 
 
-def test_a_rate_is_kept_without_failures_and_without_a_queue() -> None:
-    assert floor.keeps_up(sample(completed=9_990, offered=10_000))
-    assert not floor.keeps_up(sample(completed=9_900, offered=10_000))
-    assert not floor.keeps_up(sample(failed=1))
+def test_the_floor_is_decided_at_the_promised_rate_only() -> None:
+    def words(climbs: list[floor.Climb]) -> list[str]:
+        return [row[-1] for row in floor.floor_table(climbs, memory=100 << 20).rows]
+
+    good = reached(50_000, cpu_us=10.0)
+    assert words([good, good]) == ["met"] * 5
+    assert words([good, reached(30_000, load_busy=0.99)]) == ["not decided"] * 5
+    assert words([good, reached(50_000, p99_ms=200.0)])[1] == "**not met**"
 
 
 def test_growth_is_the_ratio_of_many_by_few() -> None:
@@ -97,7 +101,7 @@ def test_growth_is_the_ratio_of_many_by_few() -> None:
         (0, 5.0, True, False),
         (1, 2.0, True, False),
         (0, 5.0, False, None),
-        (1, 2.0, False, False),
+        (1, 2.0, False, None),
     ],
 )
 def test_a_reload_may_cost_nothing(failed: int, p99_ms: float, quiet: bool, met: object) -> None:
@@ -106,6 +110,11 @@ def test_a_reload_may_cost_nothing(failed: int, p99_ms: float, quiet: bool, met:
         reload.RELOADING: sample(p99_ms=p99_ms, failed=failed),
     }
     assert reload.verdict(Rounds([cells], [], quiet=quiet)).met is met
+
+
+def test_a_reload_is_not_to_blame_for_a_load_that_fails_without_it() -> None:
+    cells = {reload.CALM: sample(failed=5), reload.RELOADING: sample(failed=5)}
+    assert reload.verdict(Rounds([cells], [], quiet=True)).met is None
 
 
 def test_system_calls_per_request() -> None:
