@@ -1,5 +1,6 @@
 """Figures of one cell, and what many rounds of them come to."""
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -85,7 +86,7 @@ class Sample:
         return f"the generator was {late_ms:.0f} ms late"
 
     def _per_request(self, seconds: float) -> float:
-        return seconds * 1e6 / self.outcome.completed if self.outcome.completed else 0.0
+        return seconds * 1e6 / self.outcome.completed if self.outcome.completed else math.inf
 
     def to_json(self) -> dict[str, Any]:
         """Everything measured and derived."""

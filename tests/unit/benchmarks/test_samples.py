@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from benchmarks.macro.samples import Rounds, Sample, spread
@@ -12,8 +14,8 @@ def test_figures_of_a_sample() -> None:
     assert one.utilisation == pytest.approx(0.2)
 
 
-def test_a_window_without_an_answer_has_no_cost_per_request() -> None:
-    assert sample(completed=0).cpu_us == 0
+def test_without_an_answer_the_cost_of_one_has_no_bound() -> None:
+    assert sample(completed=0).cpu_us == math.inf
 
 
 @pytest.mark.parametrize(
