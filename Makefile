@@ -1,6 +1,7 @@
 # Everything a newcomer types. Needs Python >= 3.11, a Rust toolchain, a C compiler and make.
 
 PYTHON ?= python3
+OPENLOOP := --manifest-path benchmarks/macro/openloop/Cargo.toml
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml Cargo.toml Cargo.lock build.rs $(shell find cext native/core/src native/src -type f)
@@ -29,11 +30,14 @@ $(VENV)/.dev: $(VENV)/.built tools/dev_requirements.py
 test: $(VENV)/.dev  ## all tests, against real servers that the tests start
 	@$(BIN)/python tools/install_test_servers.py
 	cargo test --quiet --workspace --exclude gateway-native
+	cargo test --quiet --locked $(OPENLOOP) --target-dir benchmarks/.cache/target
 	$(BIN)/python -m pytest --cov=gateway --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: $(VENV)/.dev  ## formatting, types, layers, documents
 	cargo fmt --check
+	cargo fmt --check $(OPENLOOP)
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --locked --all-targets $(OPENLOOP) --target-dir benchmarks/.cache/target -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,6 +48,7 @@ lint: $(VENV)/.dev  ## formatting, types, layers, documents
 
 bench: $(VENV)/.dev  ## micro and macro benchmarks; the table goes to benchmarks/results/
 	$(BIN)/python -m pytest benchmarks/micro --benchmark-only --benchmark-columns=min,median,ops
+	$(BIN)/python -m benchmarks.macro.install
 	$(BIN)/python -m benchmarks.macro
 
 docs: $(VENV)/.dev  ## the generated part of docs/

@@ -1,0 +1,1 @@
+"""Whole proxies under load: the gateway and its peers, side by side on one machine."""

@@ -1,0 +1,89 @@
+"""The gateway with one worker. It adds X-Forwarded-* and X-Correlation-ID."""
+
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.macro import request
+from benchmarks.macro.peers.peer import Instance, Peer, Place, printed_version
+from benchmarks.macro.processes import free_port
+
+COMMAND = Path(sys.executable).parent / "gateway"
+RESOURCES_PER_SERVICE = 10
+"""So that the route table branches as the paths of real services do."""
+
+
+def resource_path(number: int) -> str:
+    """``/service-3/resource-4`` for 34."""
+    return f"/service-{number // RESOURCES_PER_SERVICE}/resource-{number % RESOURCES_PER_SERVICE}"
+
+
+@dataclass(frozen=True)
+class Gateway(Peer):
+    """What this repository is about. `routes`: how many routes it has besides the measured one;
+    a load then asks for each of them in turn.
+    """
+
+    routes: int = 0
+    name = "gateway"
+
+    def absent(self) -> str | None:
+        """What is missing, if anything."""
+        return None if COMMAND.exists() else f"{COMMAND} is missing (make setup)"
+
+    def version(self) -> str:
+        """``gateway version``."""
+        return printed_version([str(COMMAND), "version"])
+
+    def paths(self) -> list[str]:
+        """One path for each of the many routes, or the measured path."""
+        if not self.routes:
+            return [request.PATH]
+        return [f"{resource_path(number)}/42" for number in range(self.routes)]
+
+    def configuration(self, place: Place, extra_paths: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The configuration file's content. `extra_paths`: routes that a reload adds."""
+        patterns = ["/identity/{path...}", *extra_paths]
+        patterns += [f"{resource_path(number)}/{{id}}" for number in range(self.routes)]
+        return {
+            "server": {
+                "http": f"127.0.0.1:{place.port}",
+                "admin": f"127.0.0.1:{free_port()}",
+                "status": f"127.0.0.1:{free_port()}",
+                "workers": 1,
+                "run_dir": str(place.directory / "run"),
+                "log": {"access": "off"},
+                "limits": {"idle_timeout": "1h"},
+            },
+            "services": {
+                "identity": {"endpoints": [f"http://127.0.0.1:{place.upstream_port}"]},
+            },
+            "routes": [{"path": pattern, "service": "identity"} for pattern in patterns],
+        }
+
+    def configure(self, place: Place) -> list[str]:
+        """One JSON file, which the gateway reads as well as YAML."""
+        path = configuration_path(place)
+        path.write_text(json.dumps(self.configuration(place), indent=1))
+        return [str(COMMAND), "run", "-c", str(path)]
+
+
+def configuration_path(place: Place) -> Path:
+    """The file that a reload reads again."""
+    return place.directory / "gateway.json"
+
+
+def reload(instance: Instance, extra_paths: tuple[str, ...]) -> None:
+    """Replaces the routes and tells the supervisor to read the file again (SIGHUP)."""
+    if not isinstance(instance.peer, Gateway) or instance.process is None:
+        raise TypeError(f"{instance.name} is not a running gateway")
+    path = configuration_path(instance.place)
+    configuration = json.loads(path.read_text())
+    fresh = instance.peer.configuration(instance.place, extra_paths)
+    configuration["routes"] = fresh["routes"]
+    path.with_suffix(".new").write_text(json.dumps(configuration, indent=1))
+    path.with_suffix(".new").replace(path)
+    instance.process.popen.send_signal(signal.SIGHUP)

@@ -1,0 +1,18 @@
+import base64
+import json
+
+from benchmarks.macro import request
+
+
+def test_the_request_is_the_one_that_the_figures_are_quoted_for() -> None:
+    assert len(request.FIELDS) == 9
+    assert len(request.bearer_token()) == 560
+    assert len(request.BODY) == 85
+    json.loads(request.BODY)
+
+
+def test_the_token_is_a_jwt_and_always_the_same() -> None:
+    head, _, signature = request.bearer_token().split(".")
+    assert json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["alg"] == "RS256"
+    assert len(signature) == 342
+    assert request.bearer_token() == request.bearer_token()
