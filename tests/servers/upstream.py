@@ -100,7 +100,9 @@ class UpstreamConnection:
             if self._parser.they_are_waiting_for_100_continue:
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
                 self._parser.send(h11.InformationalResponse(status_code=100, headers=[]))
-            self._parser.receive_data(self.recv())
+            if not (data := self.recv()):
+                return None  # the end, inside a message or between two
+            self._parser.receive_data(data)
 
     def answered(self) -> None:
         """Tells the parser that a whole response went out, so that the next request is read."""

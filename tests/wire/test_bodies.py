@@ -16,7 +16,9 @@ def test_large_body_with_content_length_both_ways(gateway: Any, scripted: Any) -
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LARGE)
     upstream = scripted((*REQUEST, head + LARGE))
     with gateway(to=upstream).connect() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE)
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE
+        )
         response = client.recv_response()
     assert response.body == LARGE
     assert upstream.requests[0].body == LARGE
@@ -25,7 +27,9 @@ def test_large_body_with_content_length_both_ways(gateway: Any, scripted: Any) -
 def test_large_body_chunked_both_ways(gateway: Any, scripted: Any) -> None:
     pieces = [LARGE[at : at + 10007] for at in range(0, len(LARGE), 10007)]
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
-    upstream = scripted((*REQUEST, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks))
+    upstream = scripted(
+        (*REQUEST, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+    )
     with gateway(to=upstream).connect() as client:
         client.send(CHUNKED + chunks)
         response = client.recv_response()
@@ -68,7 +72,9 @@ def test_request_body_streams(gateway: Any, scripted: Any) -> None:
 
 
 def test_server_sent_events_pass_at_once(gateway: Any, scripted: Any) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     gates = [threading.Event() for _ in range(5)]
     steps: list[Any] = [head]
     for number, gate in enumerate(gates):

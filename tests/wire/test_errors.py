@@ -33,7 +33,9 @@ BAD = [
         "expectation_failed",
         id="expect",
     ),
-    pytest.param(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "method_not_allowed", id="CONNECT"),
+    pytest.param(
+        b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, "method_not_allowed", id="CONNECT"
+    ),
     pytest.param(b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method_not_allowed", id="TRACE"),
 ]
 
@@ -63,7 +65,9 @@ def test_no_route_for_this_host(gateway: Any, echo: Any) -> None:
             ("example.org", 404),
             ("api.example.com.evil", 404),
         ]:
-            assert client.request(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).status == status
+            assert (
+                client.request(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).status == status
+            )
 
 
 def test_wrong_method_names_the_right_ones(gateway: Any, echo: Any) -> None:
@@ -135,9 +139,7 @@ def test_correlation_id_of_a_trusted_peer_is_kept(gateway: Any, echo: Any) -> No
     assert echo.requests[0].get("x-correlation-id") == "mine-1"
 
 
-@pytest.mark.parametrize(
-    "value", ["a" * 1000, "a b", 'a"b', "", "caf\u00e9", "a,b\\"], ids=repr
-)
+@pytest.mark.parametrize("value", ["a" * 1000, "a b", 'a"b', "", "caf\u00e9", "a,b\\"], ids=repr)
 def test_bad_correlation_id_of_a_trusted_peer_is_replaced_or_safe(
     gateway: Any, echo: Any, value: str
 ) -> None:

@@ -166,7 +166,9 @@ def test_reset_client_in_mid_upload_frees_the_upstream(gateway: Any, scripted: A
     running = gateway(to=upstream)
     client = running.connect()
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
-    upstream.wait_for(lambda: b"abc" in upstream.connections[0].received if upstream.connections else False)
+    upstream.wait_for(
+        lambda: b"abc" in upstream.connections[0].received if upstream.connections else False
+    )
     client.reset()
     assert upstream.connections[0].ended.wait(1.0)
     assert running.exchanges == 0
