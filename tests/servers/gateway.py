@@ -153,7 +153,7 @@ class GatewayProcess:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def open_files(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

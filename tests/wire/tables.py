@@ -1,4 +1,4 @@
-"""Reads the tables of wire cases (``framing``, ``responses``) and checks what they say of fields."""
+"""Reads the tables of wire cases and checks what they say of fields."""
 
 import tomllib
 from pathlib import Path
