@@ -1,0 +1,79 @@
+"""A proxied request runs no Python bytecode in the worker: counted, not timed."""
+
+import collections
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from tests.servers.gateway import GatewayThread
+from tests.servers.plans import plan, service
+from tests.servers.upstream import OK, REQUEST, ScriptedUpstream
+
+REQUESTS = 1000
+# The tick writes the log out and nothing else; ten a second, for the few seconds that this takes.
+MOST_CALLS = 60
+
+
+class FrameCounter:
+    """Counts Python calls in the thread where it is switched on."""
+
+    def __init__(self) -> None:
+        self.calls: collections.Counter[str] = collections.Counter()
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            code = frame.f_code
+            self.calls[f"{code.co_filename}:{code.co_firstlineno} {code.co_qualname}"] += 1
+
+
+def count_frames(gateway: GatewayThread, exercise: Any) -> collections.Counter[str]:
+    counter = FrameCounter()
+    gateway.run(lambda: sys.setprofile(counter))
+    exercise()
+    gateway.run(lambda: sys.setprofile(None))
+    # What switches the counter off is ours, not the worker's.
+    return collections.Counter(
+        {name: calls for name, calls in counter.calls.items() if "tests/servers/" not in name}
+    )
+
+
+REQUEST_KINDS = {
+    "GET": b"GET /x?y=1 HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nCookie: a=b\r\n\r\n",
+    "POST": b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd",
+    "chunked": (
+        b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REQUEST_KINDS)
+@pytest.mark.parametrize("access_log", [False, True], ids=["no log", "log"])
+def test_no_python_frames(servers: Any, kind: str, access_log: bool) -> None:
+    upstream = ScriptedUpstream((*[*REQUEST, OK] * (REQUESTS + 50),))
+    servers.callback(upstream.close)
+    running = GatewayThread(plan([service(upstream.address)]), access_log=access_log)
+    servers.callback(running.close)
+    with running.connect() as client:
+
+        def exercise(count: int = REQUESTS) -> None:
+            for _ in range(count):
+                assert client.request(REQUEST_KINDS[kind]).status == 200
+
+        exercise(50)  # warm-up: the upstream connection, caches
+        frames = count_frames(running, exercise)
+    assert len(upstream.connections) == 1
+    assert sum(frames.values()) <= MOST_CALLS, frames.most_common(10)
+
+
+def test_the_counter_counts(servers: Any, echo: Any) -> None:
+    """The guard's own guard: a Python function called in the worker's thread is seen."""
+    running = GatewayThread(plan([service(echo.address)]))
+    servers.callback(running.close)
+
+    def policy() -> int:
+        return 1
+
+    frames = count_frames(running, lambda: [running.run(policy) for _ in range(5)])
+    assert [calls for name, calls in frames.items() if "policy" in name] == [5]

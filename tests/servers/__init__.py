@@ -1,0 +1,1 @@
+"""What the wire tests talk through: a gateway under test, upstreams, clients, a bad network."""

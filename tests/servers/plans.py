@@ -1,0 +1,105 @@
+"""Builds the compiled Plan that a worker is given, with every default filled in."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+Plan = dict[str, Any]
+
+LIMITS = {
+    "head": 16384,
+    "body": 10485760,
+    "head_timeout": 10.0,
+    "body_timeout": 30.0,
+    "idle_timeout": 75.0,
+    "connections": 20000,
+}
+TIMEOUTS = {"connect": 1.0, "response": 5.0, "idle": 60.0, "total": 0.0}
+POOL = {"max_connections": 512, "max_queue": 128, "idle_timeout": 60.0}
+
+
+def endpoint(address: tuple[str, int], weight: int = 1) -> Plan:
+    host, port = address[:2]
+    return {
+        "url": f"http://{host}:{port}",
+        "host": host,
+        "port": port,
+        "unix": None,
+        "weight": weight,
+    }
+
+
+def unix_endpoint(path: str, weight: int = 1) -> Plan:
+    return {"url": f"unix://{path}", "host": None, "port": None, "unix": path, "weight": weight}
+
+
+def service(
+    *addresses: tuple[str, int],
+    name: str = "echo",
+    host: str | None = None,
+    balance: str = "weighted_round_robin",
+    timeouts: dict[str, float] | None = None,
+    pool: dict[str, float] | None = None,
+    endpoints: list[Plan] | None = None,
+) -> Plan:
+    return {
+        "name": name,
+        "host": host,
+        "balance": balance,
+        "endpoints": endpoints or [endpoint(address) for address in addresses],
+        "timeouts": TIMEOUTS | (timeouts or {}),
+        "pool": POOL | (pool or {}),
+    }
+
+
+def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
+    return {
+        "name": path,
+        "hosts": [],
+        "path": path,
+        "methods": [],
+        "headers": [],
+        "query": [],
+        "priority": 0,
+        "service": service,
+        "strip_prefix": None,
+        "replace_prefix": None,
+        "body": None,  # None: the server's limit, filled in by plan()
+    } | changes
+
+
+def plan(
+    services: list[Plan],
+    routes: list[Plan] | None = None,
+    limits: dict[str, float] | None = None,
+    generation: int = 1,
+    **server: Any,
+) -> Plan:
+    """A Plan without labels; ``with_labels`` adds them when it is published to a segment."""
+    bounds = LIMITS | (limits or {})
+    compiled_routes = copy.deepcopy(routes if routes is not None else [route()])
+    for entry in compiled_routes:
+        if entry["body"] is None:
+            entry["body"] = bounds["body"]
+    return {
+        "generation": generation,
+        "server": {
+            "limits": bounds,
+            "workers": 1,
+            "trusted_proxies": [],
+            "encoded_slashes": "reject",
+            "access_log": "off",
+        }
+        | server,
+        "services": copy.deepcopy(services),
+        "routes": compiled_routes,
+    }
+
+
+def with_labels(plan: Plan, intern: Callable[[str], int]) -> Plan:
+    labelled = copy.deepcopy(plan)
+    for entry in labelled["services"]:
+        entry["label"] = intern(entry["name"])
+    for entry in labelled["routes"]:
+        entry["label"] = intern(entry["path"])
+    return labelled
