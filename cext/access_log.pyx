@@ -52,6 +52,8 @@ cdef class AccessLog:
         buffer_put(out, <const char*>exchange.route.log_path, len(exchange.route.log_path))
         put(out, b',"service":')
         put_service(out, exchange)
+        put(out, b',"upstream":')
+        put_upstream(out, exchange)
         put(out, b',"status":')
         buffer_put_uint(out, <uint64_t>exchange.status)
         put(out, b',"code":')
@@ -90,6 +92,14 @@ cdef void put_service(Buffer* out, Exchange exchange) noexcept:
         put(out, b"null")
     else:
         buffer_put(out, <const char*>exchange.route.service.log_name, len(exchange.route.service.log_name))
+
+
+cdef void put_upstream(Buffer* out, Exchange exchange) noexcept:
+    """The endpoint that was chosen, or null."""
+    if exchange.pool is None:
+        put(out, b"null")
+    else:
+        buffer_put(out, <const char*>exchange.pool.log_url, len(exchange.pool.log_url))
 
 
 cdef void put_code(Buffer* out, Exchange exchange) noexcept:

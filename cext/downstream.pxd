@@ -37,6 +37,12 @@ cdef class Http1Downstream(Downstream):
     cdef bint keep_alive
     cdef bint sends_chunks
     cdef bint protocol_seen
+    # llhttp forgives a request line that RFC 9112 does not; these let the callbacks look back
+    cdef const char* chunk          # the bytes being parsed …
+    cdef const char* chunk_end
+    cdef uint64_t parsed            # … and how many came before them on this connection
+    cdef uint64_t method_end        # where the method ended, counted likewise
+    cdef bint line_may_end          # the version was the last thing in the chunk before
     cdef bint write_paused
     cdef bint eof                   # the client has closed its sending side
     cdef int read_stops

@@ -17,12 +17,14 @@ from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_hex
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH, BODY_UNTIL_CLOSE, BodyKind
 from gateway.cext.head cimport Head, head_complete, head_name, head_reset, head_target, head_value
 from gateway.cext.llhttp cimport (
+    HPE_CR_EXPECTED,
     HPE_INVALID_METHOD,
     HPE_INVALID_VERSION,
     HPE_OK,
     HPE_PAUSED,
     HPE_PAUSED_H2_UPGRADE,
     HTTP_REQUEST,
+    MAX_CHUNK,
     Llhttp,
     llhttp_functions,
     llhttp_settings_t,
@@ -203,12 +205,21 @@ cdef class Http1Downstream(Downstream):
         cdef size_t taken
         self.feeding = True
         while size:
+            self.chunk = data
+            self.chunk_end = data + size
+            if self.line_may_end and data[0] == 10:
+                self.on_parse_error(HPE_CR_EXPECTED)
+                size = 0
+                break
+            self.line_may_end = False
             error = LLHTTP.execute(&self.parser, data, size)
             if self.state == LINGERING or self.state == GONE or error == HPE_OK:
+                self.parsed += size
                 size = 0
             elif error == HPE_PAUSED:
                 LLHTTP.resume(&self.parser)
                 taken = self.parser.error_pos - data
+                self.parsed += taken
                 data += taken
                 size -= taken
                 if self.is_busy() or (self.state == AWAITING and not self.keep_alive):
@@ -477,8 +488,29 @@ cdef int on_protocol(llhttp_t* parser, const char* at, size_t size) noexcept:
     return 0
 
 
+cdef int on_method(llhttp_t* parser, const char* at, size_t size) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    downstream.method_end = downstream.parsed + <uint64_t>(at - downstream.chunk) + size
+    return 0
+
+
+cdef int on_version(llhttp_t* parser, const char* at, size_t size) noexcept:
+    """RFC 9112 section 2.2 lets a lone LF end the request line; two readers then see two requests."""
+    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    downstream.line_may_end = at + size == downstream.chunk_end
+    if not downstream.line_may_end and at[size] == 10:
+        downstream.parse_error = BAD_REQUEST
+        return -1
+    return 0
+
+
 cdef int on_url(llhttp_t* parser, const char* at, size_t size) noexcept:
     cdef Http1Downstream downstream = <Http1Downstream>parser.data
+    cdef uint64_t start = downstream.parsed + <uint64_t>(at - downstream.chunk)
+    if downstream.exchange.request.target_size == 0 and start != downstream.method_end + 1:
+        # One space and no more parts method and target (RFC 9112 section 3).
+        downstream.parse_error = BAD_REQUEST
+        return -1
     head_target(&downstream.exchange.request, at, size)
     return overflowed(downstream, &downstream.exchange.request, URI_TOO_LONG)
 
@@ -524,6 +556,10 @@ cdef int on_headers_complete(llhttp_t* parser) noexcept:
     return -1 if downstream.state == LINGERING else 0
 
 
+cdef int on_chunk_header(llhttp_t* parser) noexcept:
+    return -1 if parser.content_length > MAX_CHUNK else 0
+
+
 cdef int on_body(llhttp_t* parser, const char* at, size_t size) noexcept:
     cdef Http1Downstream downstream = <Http1Downstream>parser.data
     if downstream.state == EXCHANGING:
@@ -551,6 +587,9 @@ cdef int on_message_complete(llhttp_t* parser) noexcept:
 LLHTTP.settings_init(&SETTINGS)
 SETTINGS.on_message_begin = on_message_begin
 SETTINGS.on_protocol = on_protocol
+SETTINGS.on_method = on_method
+SETTINGS.on_version = on_version
+SETTINGS.on_chunk_header = on_chunk_header
 SETTINGS.on_url = on_url
 SETTINGS.on_header_field = on_header_field
 SETTINGS.on_header_value = on_header_value

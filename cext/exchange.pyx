@@ -18,6 +18,10 @@ from gateway.cext.refusal cimport (
 )
 from gateway.cext.stages cimport match, write_allow
 
+cdef enum:
+    # nginx's number for a request whose client went before there was an answer; never sent
+    CLIENT_CLOSED = 499
+
 
 cdef class Downstream(Timed):
     cdef void send_interim(self, Exchange exchange, int status, const Head* head):
@@ -268,6 +272,8 @@ cdef class Exchange:
         self.refuse(code)
 
     cdef void on_downstream_lost(self):
+        if self.active and not self.head_sent:
+            self.status = CLIENT_CLOSED
         self.finish()
 
     cdef void drop_upstream(self):
@@ -310,7 +316,7 @@ cdef void write_refusal(Exchange exchange, const Row* row, Buffer* body):
     put_text(body, row.code)
     put_text(body, b'","correlationId":"')
     buffer_put(body, exchange.correlation_id, exchange.correlation_size)
-    put_text(body, b'","retryAfter":1}\n' if row.status == 503 else b'"}\n')
+    put_text(body, b'","retryAfter":1}' if row.status == 503 else b'"}')
 
 
 cdef void put_text(Buffer* buffer, const char* text) noexcept:

@@ -20,4 +20,4 @@ cdef struct Framing:
 
 
 cdef Framing request_framing(const Head* head, int http_minor) noexcept nogil
-cdef Framing response_framing(const Head* head, int status, bint to_head) noexcept nogil
+cdef Framing response_framing(const Head* head, int status, bint to_head, int http_minor) noexcept nogil

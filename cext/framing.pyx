@@ -75,13 +75,13 @@ cdef bint is_chunked(const Head* head, uint32_t at) noexcept nogil:
     return name_equals(field_value(head, at), head.fields[at].value_len, b"chunked", 7)
 
 
-cdef Framing response_framing(const Head* head, int status, bint to_head) noexcept nogil:
+cdef Framing response_framing(const Head* head, int status, bint to_head, int http_minor) noexcept nogil:
     """`to_head`: the request was HEAD, so the fields describe a body that is not sent."""
     cdef Found found = find_framing_fields(head)
     cdef Framing framing
     if found.lengths > 1 or found.codings > 1 or (found.lengths and found.codings):
         return verdict(BODY_INVALID, 0)
-    if found.codings and not is_chunked(head, found.coding_at):
+    if found.codings and (http_minor == 0 or not is_chunked(head, found.coding_at)):
         return verdict(BODY_INVALID, 0)
     framing = verdict(BODY_UNTIL_CLOSE, 0)
     if found.lengths:

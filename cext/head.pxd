@@ -28,7 +28,8 @@ cdef enum FieldId:
     FIELD_HOP
     FIELD_TE
     FIELD_TRAILER
-    # Set by the gateway; believed only when a trusted proxy sends them
+    # How the request came here: set by the gateway, believed only when a trusted proxy says it.
+    # FIELD_FORWARDED are the ones that we do not set: X-Forwarded-*, X-Original-URL and their like.
     FIELD_FORWARDED
     FIELD_FORWARDED_FOR
     FIELD_FORWARDED_PROTO

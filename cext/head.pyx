@@ -163,9 +163,13 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
             return FIELD_NO_TRAILER
         if name_equals(name, 13, b"content-range", 13):
             return FIELD_NO_TRAILER
+        if name_equals(name, 13, b"x-rewrite-url", 13):
+            return FIELD_FORWARDED
     elif size == 14:
         if name_equals(name, 14, b"content-length", 14):
             return FIELD_CONTENT_LENGTH
+        if name_equals(name, 14, b"x-original-url", 14) or name_equals(name, 14, b"x-original-uri", 14):
+            return FIELD_FORWARDED
     elif size == 15:
         if name_equals(name, 15, b"x-forwarded-for", 15):
             return FIELD_FORWARDED_FOR
@@ -178,8 +182,6 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
             return FIELD_HOP
         if name_equals(name, 16, b"content-encoding", 16):
             return FIELD_NO_TRAILER
-        if name_equals(name, 16, b"x-forwarded-port", 16):
-            return FIELD_FORWARDED
     elif size == 17:
         if name_equals(name, 17, b"transfer-encoding", 17):
             return FIELD_TRANSFER_ENCODING
@@ -188,13 +190,13 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
     elif size == 18:
         if name_equals(name, 18, b"proxy-authenticate", 18):
             return FIELD_HOP
-        if name_equals(name, 18, b"x-forwarded-prefix", 18):
-            return FIELD_FORWARDED
     elif size == 19:
         if name_equals(name, 19, b"proxy-authorization", 19):
             return FIELD_HOP
     if memchr(name, 95, size) != NULL:
         return FIELD_UNDERSCORE
+    if size > 12 and name_equals(name, 12, b"x-forwarded-", 12):
+        return FIELD_FORWARDED
     return FIELD_OTHER
 
 

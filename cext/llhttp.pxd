@@ -86,11 +86,14 @@ cdef extern from *:
         llhttp_data_cb on_protocol
         llhttp_data_cb on_url
         llhttp_data_cb on_status
+        llhttp_data_cb on_method
+        llhttp_data_cb on_version
         llhttp_data_cb on_header_field
         llhttp_data_cb on_header_value
         llhttp_cb on_headers_complete
         llhttp_data_cb on_body
         llhttp_cb on_message_complete
+        llhttp_cb on_chunk_header
 
 
 cdef enum:
@@ -105,6 +108,7 @@ cdef enum:
     HPE_PAUSED_UPGRADE = 22
     HPE_PAUSED_H2_UPGRADE = 23
     HPE_USER = 24
+    HPE_CR_EXPECTED = 25
 
     F_CONNECTION_KEEP_ALIVE = 0x1
     F_CONNECTION_CLOSE = 0x2
@@ -112,6 +116,9 @@ cdef enum:
     F_CONTENT_LENGTH = 0x20
     F_TRAILING = 0x80
     F_TRANSFER_ENCODING = 0x200
+
+    # Larger sizes are read as negative by somebody down the line; nobody sends an exabyte.
+    MAX_CHUNK = 0xFFFFFFFFFFFFFFF
 
 
 cdef struct Llhttp:

@@ -18,6 +18,7 @@ cdef enum ConnectionState:
 cdef class Pool:
     cdef Worker worker
     cdef readonly str url
+    cdef bytes log_url              # the same as a JSON string
     cdef bytes authority            # Host for a request that had none (HTTP/1.0)
     cdef object host
     cdef object port

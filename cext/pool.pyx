@@ -8,6 +8,7 @@ connection comes free first, dialled or released, serves whoever has waited long
 """
 
 import asyncio
+import json
 from collections import deque
 
 from gateway.cext.native cimport (
@@ -34,6 +35,7 @@ cdef class Pool:
     def __init__(self, Worker worker, dict service, dict endpoint):
         self.worker = worker
         self.url = endpoint["url"]
+        self.log_url = json.dumps(self.url).encode()
         self.host = endpoint["host"]
         self.port = endpoint["port"]
         self.socket_path = endpoint["unix"]

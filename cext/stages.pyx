@@ -158,9 +158,9 @@ cdef Verdict respond_health(Exchange exchange) noexcept:
     cdef bint draining = exchange.worker.draining
     buffer_put(&fields, b"Content-Type: application/json\r\nCache-Control: no-store\r\n", 57)
     if draining:
-        buffer_put(&body, b'{"status":"draining"}\n', 22)
+        buffer_put(&body, b'{"status":"draining"}', 21)
     else:
-        buffer_put(&body, b'{"status":"ok"}\n', 16)
+        buffer_put(&body, b'{"status":"ok"}', 15)
     exchange.answer(503 if draining else 200, &fields, &body)
     buffer_free(&fields)
     buffer_free(&body)

@@ -23,5 +23,6 @@ cdef class Http1Upstream(Upstream):
     cdef bint reading_paused
     cdef bint sends_chunks      # the request body leaves in chunks
     cdef int interim_count
+    cdef size_t reason_size     # bytes of the reason phrase
     cdef void read_failed(self, Code code)
     cdef void complete(self, size_t leftover)

@@ -19,6 +19,7 @@ from gateway.cext.llhttp cimport (
     HPE_OK,
     HPE_PAUSED,
     HTTP_RESPONSE,
+    MAX_CHUNK,
     Llhttp,
     llhttp_functions,
     llhttp_settings_t,
@@ -32,6 +33,7 @@ cdef enum:
     # A response head is the service's, not a stranger's: roomier than the client's, still bounded.
     MAX_RESPONSE_HEAD = 65536
     MAX_INTERIM = 16
+    MAX_REASON = 512
     # Buffers of a connection at rest shrink to this.
     RESTING_BYTES = 4096
 
@@ -212,7 +214,19 @@ cdef class Http1Upstream(Upstream):
 cdef int on_message_begin(llhttp_t* parser) noexcept:
     cdef Http1Upstream upstream = <Http1Upstream>parser.data
     head_reset(&upstream.head, MAX_RESPONSE_HEAD)
+    upstream.reason_size = 0
     return 0
+
+
+cdef int on_status(llhttp_t* parser, const char* at, size_t size) noexcept:
+    """The reason phrase is not forwarded, but it is bounded."""
+    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    upstream.reason_size += size
+    return -1 if upstream.reason_size > MAX_REASON else 0
+
+
+cdef int on_chunk_header(llhttp_t* parser) noexcept:
+    return -1 if parser.content_length > MAX_CHUNK else 0
 
 
 cdef int on_header_field(llhttp_t* parser, const char* at, size_t size) noexcept:
@@ -239,7 +253,7 @@ cdef int on_headers_complete(llhttp_t* parser) noexcept:
         # 101 answers an Upgrade, and none was forwarded.
         return -1
     head_complete(&upstream.head)
-    upstream.framing = response_framing(&upstream.head, status, exchange.is_head)
+    upstream.framing = response_framing(&upstream.head, status, exchange.is_head, parser.http_minor)
     if upstream.framing.kind == BODY_INVALID:
         return -1
     if status < 200:
@@ -282,8 +296,10 @@ cdef int on_message_complete(llhttp_t* parser) noexcept:
 
 LLHTTP.settings_init(&SETTINGS)
 SETTINGS.on_message_begin = on_message_begin
+SETTINGS.on_status = on_status
 SETTINGS.on_header_field = on_header_field
 SETTINGS.on_header_value = on_header_value
 SETTINGS.on_headers_complete = on_headers_complete
+SETTINGS.on_chunk_header = on_chunk_header
 SETTINGS.on_body = on_body
 SETTINGS.on_message_complete = on_message_complete
