@@ -1,8 +1,9 @@
 """Types of the compiled extension: the Rust structures for coarse calls and tests."""
 
 from collections.abc import Mapping, Sequence
-from mmap import mmap
-from typing import Any, Final, Literal, TypedDict, final, type_check_only
+from typing import Any, Final, Literal, Self, TypedDict, final, type_check_only
+
+from typing_extensions import Buffer  # the type checker's own; nothing to install
 
 __version__: str
 CYTHON_MODULES: list[str]
@@ -124,7 +125,7 @@ class Segment:
     supervisor's. A slot has one writer process at a time.
     """
 
-    def __init__(self, buffer: mmap | memoryview, workers: int, create: bool) -> None:
+    def __new__(cls, buffer: Buffer, workers: int, create: bool) -> Self:
         """Lay a segment over `buffer`: mmap.mmap(-1, Segment.size_for(workers)), made before fork.
 
         `create` needs fresh (zeroed) memory; without it the segment must be there already. The
@@ -159,7 +160,7 @@ class Segment:
     def observe(
         self, slot: int, route: int, service: int, method: str, status: int, duration_ns: int
     ) -> None:
-        """Count a finished request; `route` and `service` are labels. Only for the slot's writer."""
+        """Count a finished request; route and service are labels. Only for the slot's writer."""
 
     def reset_gauges(self, slot: int) -> None:
         """After the slot's writer died: what it had open is closed. Counters stay."""
@@ -170,7 +171,7 @@ class Segment:
 class Balancer:
     """Chooses an endpoint of a service."""
 
-    def __init__(self, kind: str, weights: list[int], seed: int) -> None:
+    def __new__(cls, kind: str, weights: list[int], seed: int) -> Self:
         """`kind`: "weighted_round_robin" or "weighted_random". `weights`: one for each endpoint,
         0 to 2^32 - 1; 0 is never picked unless all are 0. `seed`: where round robin begins.
         Raises ValueError: unknown kind, no endpoints, more than 4,096.
@@ -187,7 +188,7 @@ class Balancer:
 class TimerWheel:
     """Timeouts with a tick of 100 ms. Times are ms of one monotonic clock."""
 
-    def __init__(self, now_ms: int) -> None: ...
+    def __new__(cls, now_ms: int) -> Self: ...
     def insert(self, due_ms: int) -> int:
         """A handle, armed."""
 

@@ -97,13 +97,13 @@ proptest! {
     ) {
         prop_assume!(weights.iter().any(|&weight| weight > 0));
         // A grid over the whole space of 64 bits in place of luck: shares come out as areas.
-        const STEPS: u64 = 1 << 16;
+        const STEPS: u64 = 1 << 10;
         let balancer = random(&weights);
         let mut counts = vec![0_u64; weights.len()];
         for column in 0..weights.len() as u64 {
             let high = ((column << 32) + (1 << 31)) / weights.len() as u64;
             for step in 0..STEPS {
-                counts[balancer.pick((high << 32) | (step << 16))] += 1;
+                counts[balancer.pick((high << 32) | (step << 22))] += 1;
             }
         }
         let total: f64 = weights.iter().copied().map(f64::from).sum();

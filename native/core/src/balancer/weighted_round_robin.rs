@@ -60,17 +60,18 @@ fn scaled(weights: &[u32]) -> Vec<u32> {
 }
 
 fn schedule(weights: &[u32]) -> Box<[u16]> {
-    let total = sum(weights) as i64;
-    let mut current = vec![0_i64; weights.len()];
+    // At most MAX_SCHEDULE, and a sum lies between plus and minus it: i32 is enough, and three
+    // plain passes over it compile to vector instructions.
+    let total = sum(weights) as i32;
+    let mut current = vec![0_i32; weights.len()];
     let next = |_| {
-        let mut best = 0;
-        for index in 0..weights.len() {
-            current[index] += i64::from(weights[index]);
-            // Strictly greater: the earlier endpoint wins a tie, as in nginx.
-            if current[index] > current[best] {
-                best = index;
-            }
+        for (have, &gain) in current.iter_mut().zip(weights) {
+            *have += gain as i32;
         }
+        let richest = current.iter().copied().fold(i32::MIN, i32::max);
+        // The first of them: the earlier endpoint wins a tie, as in nginx.
+        let best = current.iter().position(|&have| have == richest);
+        let best = best.unwrap_or_default();
         current[best] -= total;
         best as u16
     };

@@ -52,8 +52,17 @@ impl LabelTable {
         id
     }
 
+    /// `id` itself if it was given out, else `OTHER`.
+    pub fn known(&self, id: u32) -> u32 {
+        if id < self.count() {
+            id
+        } else {
+            OTHER
+        }
+    }
+
     pub fn text(&self, id: u32) -> String {
-        let id = if id < self.count() { id } else { OTHER };
+        let id = self.known(id);
         let (start, end) = (self.start(id), self.end(id));
         let bytes: Vec<u8> = self
             .bytes

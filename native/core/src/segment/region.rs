@@ -55,23 +55,26 @@ pub struct SeriesKey {
     pub status: u32,
 }
 
+const OTHER_METHOD: u32 = METHODS.len() as u32 - 1;
+
 impl SeriesKey {
     /// Labels and method "other", status 0: what is counted when the table is full.
     const OVERFLOW: Self = Self {
         route: OTHER,
         service: OTHER,
-        method: METHODS.len() as u32 - 1,
+        method: OTHER_METHOD,
         status: 0,
     };
 
     /// Bits: 63 set, so that no key is 0; 40.. route; 20.. service; 16.. method; 0.. status. Each
-    /// field is cut to its width, far above what label ids, methods and statuses reach.
+    /// field is cut to its width, far above what label ids and statuses reach.
     #[inline]
     fn pack(self) -> u64 {
+        let method = self.method.min(OTHER_METHOD);
         1 << 63
             | u64::from(self.route & 0xF_FFFF) << 40
             | u64::from(self.service & 0xF_FFFF) << 20
-            | u64::from(self.method & 0xF) << 16
+            | u64::from(method) << 16
             | u64::from(self.status & 0xFFFF)
     }
 

@@ -7,6 +7,9 @@ use super::region::SeriesKey;
 use super::Segment;
 use crate::metrics::{Metric, Total, BUCKETS, SERVICE, WORKER};
 
+/// What was counted under a label that was never given out is merged into "other": a scrape with two
+/// series of the same name would be refused whole.
+///
 /// Taken while others write: each value is right at some moment of the reading, not all at the same.
 /// Ordered by label id, so that two scrapes list the same things in the same order.
 #[derive(Debug)]
@@ -47,10 +50,16 @@ impl Snapshot {
             snapshot.heartbeats.push(region.last_beat());
             merge(&WORKER, &mut snapshot.counters, &region.counters());
             for (label, values) in region.services() {
+                let label = segment.labels.known(label);
                 let totals = snapshot.services.entry(label).or_insert([0; SERVICE.len()]);
                 merge(&SERVICE, totals, &values);
             }
             for (key, buckets, sum_ns) in region.series() {
+                let key = SeriesKey {
+                    route: segment.labels.known(key.route),
+                    service: segment.labels.known(key.service),
+                    ..key
+                };
                 let total = snapshot.series.entry(key).or_default();
                 for (sum, count) in total.buckets.iter_mut().zip(buckets) {
                     *sum = sum.wrapping_add(count);

@@ -53,6 +53,13 @@ fn segment(workers: usize) -> Owned {
     Owned(memory.create(workers).unwrap(), memory)
 }
 
+/// One in which all ids below `count` are labels.
+fn labelled(workers: usize, count: usize) -> Owned {
+    let segment = segment(workers);
+    (1..count).for_each(|id| assert_eq!(segment.intern(&format!("/{id}")), id as u32));
+    segment
+}
+
 fn key(route: u32, status: u32) -> SeriesKey {
     SeriesKey {
         route,
@@ -179,7 +186,7 @@ fn readers_see_only_whole_labels() {
 
 #[test]
 fn slots_are_summed_and_generation_is_the_highest() {
-    let segment = segment(2);
+    let segment = labelled(2, 10);
     let row = |name| index(&WORKER, name).unwrap();
     for (slot, generation) in [(0, 5), (1, 4), (2, 0)] {
         let region = segment.region(slot).unwrap();
@@ -206,7 +213,7 @@ fn slots_are_summed_and_generation_is_the_highest() {
 
 #[test]
 fn reset_gauges_leaves_counters_and_reaches_services() {
-    let segment = segment(1);
+    let segment = labelled(1, 4);
     let region = segment.region(0).unwrap();
     for row in 0..SERVICE.len() {
         region.service_add(3, row, 4);
@@ -229,7 +236,7 @@ fn reset_gauges_leaves_counters_and_reaches_services() {
 
 #[test]
 fn full_tables_count_under_other() {
-    let segment = segment(1);
+    let segment = labelled(1, SERIES_LIMIT + 10);
     let region = segment.region(0).unwrap();
     for route in 0..SERIES_LIMIT as u32 + 10 {
         region.observe(key(route, 200), 1);
@@ -254,13 +261,44 @@ fn full_tables_count_under_other() {
     assert_eq!(segment.collect().series[&key(0, 200)].count(), 2);
 }
 
+#[test]
+fn what_has_no_name_is_merged_into_other() {
+    let segment = labelled(1, 8);
+    let region = segment.region(0).unwrap();
+    for unknown in [8, 9, 1 << 19] {
+        region.observe(key(unknown, 200), 1);
+        region.service_add(unknown, 0, 1);
+    }
+    for method in [7, 8, 99] {
+        region.observe(
+            SeriesKey {
+                method,
+                ..key(1, 404)
+            },
+            1,
+        );
+    }
+    let snapshot = segment.collect();
+    assert_eq!(snapshot.series[&key(OTHER, 200)].count(), 3);
+    assert_eq!(snapshot.services[&OTHER][0], 3);
+    assert_eq!(
+        snapshot.series[&SeriesKey {
+            method: 7,
+            ..key(1, 404)
+        }]
+            .count(),
+        3
+    );
+    assert_eq!(snapshot.series.len(), 2);
+}
+
 proptest! {
     #[test]
     fn counts_what_a_map_counts(observations in prop::collection::vec(
-        (0..2_usize, 0..1_u32 << 20, 0..4_u32, 0..8_u32, 100..600_u32, 0..20_000_000_000_u64),
+        (0..2_usize, 0..500_u32, 0..4_u32, 0..8_u32, 100..600_u32, 0..20_000_000_000_u64),
         1..200,
     )) {
-        let segment = segment(2);
+        let segment = labelled(2, 500);
         let mut model: BTreeMap<SeriesKey, Series> = BTreeMap::new();
         for (slot, route, service, method, status, duration) in observations {
             let key = SeriesKey { route, service, method, status };
