@@ -32,6 +32,12 @@ def test_help_lists_every_verb_and_imports_none() -> None:
     assert all(any(line.startswith(f"  {verb} ") for line in page) for verb in VERBS)
 
 
+def test_help_has_sections_and_exit_codes() -> None:
+    page = CliRunner().invoke(main, ["--help"]).output
+    assert "\nConfiguration:\n  check " in page
+    assert "Exit codes: 0 ok, 1 failed, 2 usage, 3 could not start." in page
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_has_help_that_teaches(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])

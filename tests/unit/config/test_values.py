@@ -248,5 +248,5 @@ def test_refused_values_are_shown_briefly() -> None:
 
 
 def test_values_on_one_line() -> None:
-    value = {"a": [1, "b"], "c": None, "d": True, "e": Address("::1", 1)}
+    value: dict[str, object] = {"a": [1, "b"], "c": None, "d": True, "e": Address("::1", 1)}
     assert format_value(value) == "{a: [1, b], c: none, d: true, e: [::1]:1}"
