@@ -241,9 +241,8 @@ def test_one_or_many() -> None:
 
 
 def test_refused_values_are_shown_briefly() -> None:
-    assert [shown(value) for value in (None, {}, [], True, 5)] == [
-        "nothing", "a mapping", "a list", "true", "5",
-    ]  # fmt: skip
+    values: tuple[object, ...] = (None, {}, [], True, 5)
+    assert [shown(value) for value in values] == ["nothing", "a mapping", "a list", "true", "5"]
     assert len(shown("x" * 1000)) == 60
 
 
