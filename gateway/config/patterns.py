@@ -7,7 +7,8 @@ only makes sure that a pattern can match at all, and says how to write it if it 
 import re
 import string
 
-from gateway.config.values import is_ip_address, parse_host, shown
+from gateway.config.addresses import is_ip_address, parse_host
+from gateway.config.values import shown
 
 _PARAMETER = re.compile(r"\{([A-Za-z0-9_-]+)(\.\.\.)?\}")
 _UNRESERVED = frozenset((string.ascii_letters + string.digits + "-._~").encode())
