@@ -12,6 +12,7 @@ from gateway.config.problems import Path
 from gateway.config.reflect import nearest
 from gateway.config.routes import Predicate, Route
 from gateway.config.services import Service
+from gateway.config.values import parse_text
 
 Finding = tuple[Path, str]
 """Where, and what is wrong there."""
@@ -36,8 +37,11 @@ def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
 def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iterator[Finding]:
     """Every route names a service that exists. Takes raw data: a broken route may name one, too."""
     for index, route in enumerate(routes):
-        name = route.get("service") if isinstance(route, dict) else None
-        if isinstance(name, str) and name not in services:
+        try:
+            name = parse_text(route["service"])
+        except (TypeError, LookupError, ValueError):
+            continue  # not a route, or not a name: reported as such
+        if name not in services:
             hint = nearest(name, services) or "; no services are defined"
             yield ("routes", index, "service"), f"there is no service {name!r}{hint}"
 

@@ -150,7 +150,11 @@ def _check_text(node: Node, path: Path, problems: list[Problem]) -> None:
 
 
 def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _findings(config: Config | None, data: Any) -> list[Finding]:

@@ -7,13 +7,16 @@ only makes sure that a pattern can match at all, and says how to write it if it 
 import re
 import string
 
-from gateway.config.values import is_ip_address, parse_host, shown
+from gateway.config.addresses import is_ip_address, parse_host
+from gateway.config.values import shown
 
 _PARAMETER = re.compile(r"\{([A-Za-z0-9_-]+)(\.\.\.)?\}")
 _UNRESERVED = frozenset((string.ascii_letters + string.digits + "-._~").encode())
 _ALLOWED_IN_SEGMENT = _UNRESERVED | frozenset(b"!$&'()*+,;=:@")
 """RFC 3986 section 3.3: pchar without percent-escapes."""
 
+_PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_~.-]*")
+"""Canonical at first sight: most segments."""
 MAX_PATTERN_LENGTH = 1024
 """Bytes. No real pattern comes near it; it bounds the work of the route table's builder."""
 MAX_SEGMENTS = 32
@@ -38,6 +41,8 @@ def canonical_segment(segment: str) -> str:
 
 def check_literal_segment(segment: str) -> None:
     """Refuse a literal segment that no canonical path contains."""
+    if _PLAIN_SEGMENT.fullmatch(segment):
+        return
     if segment in (".", ".."):
         raise ValueError(f"{segment!r} is resolved before routes are matched and never matches")
     if re.search(r"%(?![0-9A-Fa-f]{2})", segment):

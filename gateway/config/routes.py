@@ -62,6 +62,9 @@ def parse_present(value: object) -> bool | None:
 
 Printable = Annotated[str, BeforeValidator(parse_printable)]
 FieldName = Annotated[str, BeforeValidator(parse_field_name)]
+RouteName = Annotated[
+    str, Field(min_length=1, max_length=128), BeforeValidator(parse_text), text_schema("text")
+]
 Method = Annotated[str, PlainValidator(parse_method), text_schema("method")]
 HostPattern = Annotated[str, PlainValidator(parse_host_pattern), text_schema("host pattern")]
 PathPattern = Annotated[str, PlainValidator(parse_path_pattern), text_schema("path pattern", "/.*")]
@@ -120,7 +123,7 @@ class RouteLimits(Section):
 class Route(Section):
     """Which requests go to which service. The most specific route wins, wherever it stands."""
 
-    name: Annotated[Text, Field(min_length=1, max_length=128)] | None = None
+    name: RouteName | None = None
     """A unique name for people; by default the path."""
     path: PathPattern
     """`{name}` stands for one segment, `{name...}` at the end for the rest (even none)."""

@@ -7,15 +7,13 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field, PlainSerializer, PlainValidator
 
+from gateway.config.addresses import Address, ListenAddress, Network
 from gateway.config.section import Section
 from gateway.config.values import (
     SIZE_SCHEMA,
-    Address,
     Directory,
     Duration,
-    ListenAddress,
     Many,
-    Network,
     OptionalSize,
     Text,
     WholeNumber,

@@ -7,14 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, PlainValidator, model_validator
 
+from gateway.config.addresses import parse_host, parse_port
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
     OptionalDuration,
     WholeNumber,
     empty_if_none,
-    parse_host,
-    parse_port,
     shown,
     text_schema,
 )

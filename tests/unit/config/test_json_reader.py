@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gateway.config.json_reader import read_json
 from gateway.config.problems import ConfigError, Place, Problem
 
-text = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 tree = st.recursive(
     st.none()
     | st.booleans()

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Annotated
 
 import jsonschema
 import pytest
@@ -7,7 +8,7 @@ import yaml
 from gateway.config import load
 from gateway.config.dump import dump
 from gateway.config.reference import json_schema, keys
-from gateway.config.reflect import nearest, section_at
+from gateway.config.reflect import is_collection, nearest, section_at
 from gateway.config.routes import Predicate, Route
 from gateway.config.schema import Config
 from gateway.config.services import Endpoint, Service
@@ -66,3 +67,9 @@ def test_nearest_names() -> None:
     assert nearest("Wrkers", ["workers", "http"]) == "; did you mean 'workers'?"
     assert nearest("zzz", ["b", "a"]) == "; there are: a, b"
     assert nearest("zzz", []) == nearest("zzz", map(str, range(17))) == ""
+
+
+def test_collections_are_known_under_their_wrappers() -> None:
+    assert is_collection(tuple[int, ...])
+    assert is_collection(Annotated[tuple[int, ...], "x"] | None)
+    assert not is_collection(Annotated[int, "x"] | None)

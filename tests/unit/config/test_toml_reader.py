@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.config.problems import ConfigError, Place
-from gateway.config.toml_reader import read_toml
+from gateway.config.toml_reader import _syntax_problem, read_toml
 
 DOCUMENT = """\
 title = "x"
@@ -62,3 +62,8 @@ def test_values() -> None:
 def test_errors(source: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_toml(source, "f", [])
+
+
+def test_an_error_without_a_place_is_still_an_error() -> None:
+    """A later ``tomllib`` may word its messages in another way."""
+    assert str(_syntax_problem("odd", "", "f")) == "f: not valid TOML: odd"

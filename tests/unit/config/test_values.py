@@ -7,18 +7,14 @@ from hypothesis import strategies as st
 from gateway.config.values import (
     MAX_DURATION_S,
     MAX_SIZE,
-    Address,
     format_duration,
     format_size,
     format_value,
     one_or_many,
-    parse_address,
     parse_directory,
     parse_duration,
-    parse_host,
     parse_integer,
     parse_name,
-    parse_network,
     parse_optional_duration,
     parse_optional_size,
     parse_size,
@@ -159,67 +155,6 @@ def test_workers() -> None:
             parse_workers(wrong)
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("0.0.0.0:8000", Address("0.0.0.0", 8000)),
-        ("[::]:0", Address("::", 0)),
-        ("LocalHost:80", Address("localhost", 80)),
-    ],
-)
-def test_addresses(text: str, address: Address) -> None:
-    assert parse_address(text) == address == parse_address(address)
-    assert parse_address(str(address)) == address
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [8000, "8000", "a:", ":80", "a:b", "a:65536", "::1:80", "[::1]", "[a]:80", "a b:80", None],
-)
-def test_other_addresses_are_refused(wrong: Any) -> None:
-    with pytest.raises(ValueError, match=r"must be|is not|needs brackets|is neither"):
-        parse_address(wrong)
-
-
-@given(st.ip_addresses(), st.integers(0, 65535))
-def test_an_address_survives_its_text(host: Any, port: int) -> None:
-    address = Address(str(host), port)
-    assert parse_address(str(address)) == address
-
-
-def test_hosts_are_lower_case_without_final_dot() -> None:
-    assert parse_host("API.Example.org.") == "api.example.org"
-    assert parse_host("live_classes") == "live_classes"
-    for wrong in (
-        "",
-        ".",
-        "a..b",
-        "-a",
-        "a-",
-        "a" * 64,
-        ".".join(["a" * 60] * 5),
-        "1.2.3",
-        "é",
-        "[a]",
-    ):
-        with pytest.raises(ValueError, match=r"is neither|is not"):
-            parse_host(wrong)
-
-
-@given(st.ip_addresses())
-def test_a_single_address_is_a_network(address: Any) -> None:
-    assert parse_network(str(address)).startswith(str(address))
-
-
-def test_a_network_with_host_bits_says_what_was_meant() -> None:
-    assert parse_network("10.0.0.0/8") == "10.0.0.0/8"
-    with pytest.raises(ValueError, match=r"did you mean 10\.0\.0\.0/8\?"):
-        parse_network("10.0.0.1/8")
-    for wrong in ("all", 10, None):
-        with pytest.raises(ValueError, match="must be a network"):
-            parse_network(wrong)
-
-
 def test_a_directory_is_absolute() -> None:
     assert parse_directory("/run/gateway") == "/run/gateway"
     for wrong in ("run", "", "/a\0b", 1):
@@ -241,12 +176,11 @@ def test_one_or_many() -> None:
 
 
 def test_refused_values_are_shown_briefly() -> None:
-    assert [shown(value) for value in (None, {}, [], True, 5)] == [
-        "nothing", "a mapping", "a list", "true", "5",
-    ]  # fmt: skip
+    values: tuple[object, ...] = (None, {}, [], True, 5)
+    assert [shown(value) for value in values] == ["nothing", "a mapping", "a list", "true", "5"]
     assert len(shown("x" * 1000)) == 60
 
 
 def test_values_on_one_line() -> None:
-    value = {"a": [1, "b"], "c": None, "d": True, "e": Address("::1", 1)}
-    assert format_value(value) == "{a: [1, b], c: none, d: true, e: [::1]:1}"
+    value: dict[str, object] = {"a": [1, "b"], "c": None, "d": True, "e": 1.5}
+    assert format_value(value) == "{a: [1, b], c: none, d: true, e: 1.5}"

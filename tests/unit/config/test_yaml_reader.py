@@ -1,10 +1,11 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from gateway.config.document import MAX_DEPTH, Node
 from gateway.config.problems import ConfigError, Place, Problem
-from gateway.config.yaml_reader import MAX_ALIASED_NODES, read_yaml
+from gateway.config.yaml_reader import MAX_ALIASED_NODES, _character_problem, read_yaml
 
 
 def read(text: str) -> Node:
@@ -98,3 +99,8 @@ def test_tags_on_collections() -> None:
     )
     assert node.plain() == {"a": {}, "b": [], "c": {}, "d": []}
     assert [problem.path for problem in problems] == ["c", "d"]
+
+
+def test_an_error_without_a_place_is_still_an_error() -> None:
+    problem = _character_problem(yaml.YAMLError("odd"), "a: 1", "f")
+    assert str(problem) == "f: not valid YAML: odd"

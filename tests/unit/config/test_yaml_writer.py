@@ -7,7 +7,7 @@ from gateway.config.problems import Problem
 from gateway.config.yaml_reader import read_yaml
 from gateway.config.yaml_writer import write_yaml
 
-text = st.text(st.characters(exclude_categories=("Cs",)), max_size=10) | st.sampled_from(
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=10) | st.sampled_from(
     [
         "off",
         "true",
