@@ -27,12 +27,15 @@ KINDS = {
 
 
 class Benchmark(Protocol):
+    """The fixture of pytest-benchmark, as far as it is used here."""
+
     def __call__(self, function: Callable[[], object]) -> object: ...
 
 
 @pytest.mark.parametrize("size", [10, 10_000])
 @pytest.mark.parametrize("kind", KINDS)
 def test_bench_match(benchmark: Benchmark, kind: str, size: int) -> None:
+    """One route of many takes the request."""
     pattern, path = KINDS[kind]
     # Numbers of one width: both tables compare the same number of bytes.
     table = RouteTable(
@@ -57,6 +60,7 @@ def test_bench_match(benchmark: Benchmark, kind: str, size: int) -> None:
     "path", [b"/identity/users/123456/orders", b"/identity/%7Eusers/../123/x"], ids=["plain", "odd"]
 )
 def test_bench_normalize(benchmark: Benchmark, path: bytes) -> None:
+    """A path that is canonical already, and one that is not."""
     out = ctypes.create_string_buffer(3 * len(path))
     sizes = ctypes.c_size_t(len(path)), ctypes.c_size_t(len(out))
     arguments = (path, sizes[0], out, sizes[1], ctypes.c_uint32(0))
