@@ -38,6 +38,8 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Function:
+    """Types of the arguments, in order, and of the result."""
+
     arguments: tuple[str, ...]
     result: str
 
@@ -227,6 +229,7 @@ def differences(rust_source: str, pxd_source: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
+    """Prints the differences; returns the exit code."""
     default = [str(ROOT / "native/src/capi.rs"), str(ROOT / "cext/native.pxd")]
     rust, pxd = (Path(name).read_text() for name in arguments or default)
     try:

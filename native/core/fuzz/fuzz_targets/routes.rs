@@ -1,0 +1,4 @@
+//! libFuzzer's driver; the invariant stands in `src/routes.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gateway_core_fuzz::routes(data));
