@@ -108,7 +108,8 @@ def test_each_spelling_of_an_attack_is_resolved_or_refused(path: str) -> None:
 
 def readings_by_upstreams(path: str) -> list[str]:
     """What servers that decode once or twice, strip parameters, or take a backslash for a slash
-    make of a path."""
+    make of a path.
+    """
     readings = []
     for decodings in range(3):
         text = path
