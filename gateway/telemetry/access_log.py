@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["QUEUE_LIMIT", "AccessLog", "open_access_log"]
+__all__ = ["QUEUE_LIMIT", "AccessLog", "check_access_log", "open_access_log"]
 
 QUEUE_LIMIT = 8 * 1024 * 1024
 """Bytes. About 20,000 lines of 400 bytes: half a second of log at full speed on one worker."""
@@ -29,6 +29,12 @@ log = logging.getLogger(__name__)
 def open_access_log(target: str, on_drop: Callable[[int], None]) -> "AccessLog | None":
     """Open ``stdout``, ``stderr`` or a path; ``off`` gives None. OSError if it cannot be opened."""
     return None if target == "off" else AccessLog(target, on_drop)
+
+
+def check_access_log(target: str) -> None:
+    """OSError if the file cannot be opened for writing."""
+    if target != "off" and target not in _STANDARD_STREAMS:
+        os.close(_open(Path(target)))
 
 
 class AccessLog:
