@@ -69,13 +69,16 @@ class DemoOptions:
 
 def run(options: DemoOptions, say: Callable[[str], None]) -> int:
     """Run until INT or TERM; returns the exit code. StartError if a port is taken."""
-    with _Processes() as processes:
+    with (
+        tempfile.TemporaryDirectory(prefix="gateway-demo-") as directory,
+        _Processes() as processes,
+    ):
         listeners = _bind(options.base_port)
         for name, listener in listeners.items():
             processes.start(name, partial(_serve, name, listener))
             say(f"{name:<13} http://{listener.address}")
         if options.with_gateway:
-            config = _write_config(listeners, options)
+            config = _write_config(Path(directory), listeners, options)
             say(f"{'configuration':<13} {config}")
             processes.start(GATEWAY, partial(_run_gateway, config, listeners))
             _greet(config.parent, processes, say)
@@ -106,10 +109,11 @@ class _Processes:
     def start(self, name: str, main: Callable[[], int]) -> None:
         """Fork a process that runs ``main``."""
 
-        def release() -> None:
+        def unblocked() -> int:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITED_FOR)
+            return main()
 
-        self._pids[name] = fork(main, release)
+        self._pids[name] = fork(unblocked, release=lambda: None)
 
     def wait(self) -> int:
         """Until a signal to stop (0), or until a process ends by itself (its exit code)."""
@@ -157,8 +161,7 @@ def _run_gateway(config: Path, services: Mapping[str, Listener]) -> int:
         return START_FAILED
 
 
-def _write_config(listeners: Mapping[str, Listener], options: DemoOptions) -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="gateway-demo-"))
+def _write_config(directory: Path, listeners: Mapping[str, Listener], options: DemoOptions) -> Path:
     path = directory / "gateway.yaml"
     path.write_text(
         CONFIG.format(

@@ -1,5 +1,6 @@
 """Child processes: how one is forked, what it gives up, and how often it may be started again."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -104,6 +105,7 @@ def fork(main: Callable[[], int], release: Callable[[], None]) -> int:
     """
     # A signal between fork and the reset would be written by the child to the supervisor's wake-up
     # pipe; so they wait until the child has handlers of its own.
+    _flush()  # or the child would write the same buffered bytes again
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [*SUPERVISED_SIGNALS, signal.SIGCHLD])
     supervisor = os.getpid()
     try:
@@ -135,9 +137,14 @@ def _live_as_child(
         log.exception("the process ends because of an error that nothing handled")
     finally:
         # Not sys.exit: that would unwind into the supervisor's frames, which this process has too.
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        _flush()
         os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
 
 
 def _die_with(supervisor: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway import worker
 from gateway.config import Loaded
 from gateway.config.compile import resolve_workers
 from gateway.config.server import Server
@@ -18,9 +19,10 @@ from gateway.control.publish import ConfigSource, publish
 from gateway.supervisor.children import Child
 from gateway.supervisor.errors import StartError
 from gateway.supervisor.run_dir import RunDir
-from gateway.supervisor.sockets import bind, bind_reuseport, raise_file_limit
+from gateway.supervisor.sockets import Listener, bind, bind_reuseport, raise_file_limit
 from gateway.supervisor.supervisor import Instance, Supervisor
 from gateway.telemetry import log as application_log
+from gateway.telemetry.access_log import check_access_log
 from gateway.worker import WorkerFactory, WorkerTask
 
 if TYPE_CHECKING:
@@ -69,32 +71,61 @@ def _prepare(
     from gateway._core import Segment
 
     server = loaded.config.server
-    files = raise_file_limit()
-    log.debug("at most %d open files", files)
+    _check_access_log(server.log.access)
+    log.debug("at most %d open files", raise_file_limit())
     workers = resolve_workers(server.workers)
     memory = mmap.mmap(-1, Segment.size_for(workers))  # shared with every child, named nowhere
     segment = Segment(memory, workers, create=True)
     publication = publish(loaded, segment.intern, generation=1)
-    http = bind_reuseport("server.http", *server.http, workers)
-    status = bind("server.status", *server.status)
-    admin = bind("server.admin", *server.admin)
+    mains = _ChildMains(
+        options=options,
+        loaded=loaded,
+        segment=segment,
+        http=bind_reuseport("server.http", *server.http, workers),
+        status=bind("server.status", *server.status),
+        admin=bind("server.admin", *server.admin),
+        make_worker=make_worker,
+    )
+    return Supervisor(
+        Instance(
+            run_dir=run_dir,
+            segment=segment,
+            http=mains.http,
+            control_listeners=[mains.status, mains.admin],
+            publication=publication,
+            config_path=str(loaded.path) if loaded.path else "defaults, no file",
+            run_worker=mains.worker,
+            run_control=mains.control,
+        )
+    )
 
-    def run_worker(child: Child, channel: socket.socket, in_force: Publication) -> int:
-        from gateway import worker
 
+@dataclass(frozen=True)
+class _ChildMains:
+    """What the children take with them over their fork, and what they run."""
+
+    options: Options
+    loaded: Loaded
+    segment: "Segment"
+    http: Listener
+    status: Listener
+    admin: Listener
+    make_worker: WorkerFactory
+
+    def worker(self, child: Child, channel: socket.socket, in_force: Publication) -> int:
         return worker.run(
             WorkerTask(
                 slot=child.slot,
-                listener=http.sockets[child.slot],
+                listener=self.http.sockets[child.slot],
                 channel=channel,
-                segment=segment,
+                segment=self.segment,
                 plan=in_force.plan.encode(),
-                access_log=server.log.access,
-                make_worker=make_worker,
+                access_log=self.loaded.config.server.log.access,
+                make_worker=self.make_worker,
             )
         )
 
-    def run_control(child: Child, channel: socket.socket, in_force: Publication) -> int:
+    def control(self, child: Child, channel: socket.socket, in_force: Publication) -> int:
         # Imported after the fork: only this process needs Starlette, uvicorn and watchfiles.
         from gateway.control import process
 
@@ -102,28 +133,15 @@ def _prepare(
             process.ControlTask(
                 slot=child.slot,
                 channel=channel,
-                status=status,
-                admin=admin,
-                segment=segment,
+                status=self.status,
+                admin=self.admin,
+                segment=self.segment,
                 publication=in_force,
-                source=options.source,
-                started_with=server,
-                watch=loaded.path if options.watch else None,
+                source=self.options.source,
+                started_with=self.loaded.config.server,
+                watch=self.loaded.path if self.options.watch else None,
             )
         )
-
-    return Supervisor(
-        Instance(
-            run_dir=run_dir,
-            segment=segment,
-            http=http,
-            control_listeners=[status, admin],
-            publication=publication,
-            config_path=str(loaded.path) if loaded.path else "defaults, no file",
-            run_worker=run_worker,
-            run_control=run_control,
-        )
-    )
 
 
 def _compiled_worker() -> WorkerFactory:
@@ -133,6 +151,17 @@ def _compiled_worker() -> WorkerFactory:
     except ImportError as error:
         raise StartError(str(error)) from error
     return Worker
+
+
+def _check_access_log(target: str) -> None:
+    """Here, once, and not in every worker that is then started again and again."""
+    try:
+        check_access_log(target)
+    except OSError as error:
+        raise StartError(
+            f"server.log.access: cannot write to {target}: {error.strerror}. Make the directory "
+            "writable for this user, or choose stdout, stderr, off or another path."
+        ) from error
 
 
 def _announce(supervisor: Supervisor, server: Server) -> None:

@@ -85,8 +85,8 @@ class Supervisor:
 
     @property
     def children(self) -> list[Child]:
-        """Every place, the control process first: its ports answer while the workers start."""
-        return [self.control, *self.workers]
+        """Every place, the workers first: on few cores they would wait for control's imports."""
+        return [*self.workers, self.control]
 
     # --- the loop ----------------------------------------------------------------------------
 
@@ -128,7 +128,9 @@ class Supervisor:
 
     def _close(self) -> None:
         for child in self.children:
-            child.kill()
+            if child.pid is not None:
+                child.kill()
+                os.waitpid(child.pid, 0)
         self._commands.close()
         self._signals.close()
         for listener in (self.instance.http, *self.instance.control_listeners):

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["QUEUE_LIMIT", "AccessLog", "open_access_log"]
+__all__ = ["QUEUE_LIMIT", "AccessLog", "check_access_log", "open_access_log"]
 
 QUEUE_LIMIT = 8 * 1024 * 1024
 """Bytes. About 20,000 lines of 400 bytes: half a second of log at full speed on one worker."""
@@ -29,6 +29,12 @@ log = logging.getLogger(__name__)
 def open_access_log(target: str, on_drop: Callable[[int], None]) -> "AccessLog | None":
     """Open ``stdout``, ``stderr`` or a path; ``off`` gives None. OSError if it cannot be opened."""
     return None if target == "off" else AccessLog(target, on_drop)
+
+
+def check_access_log(target: str) -> None:
+    """OSError if the file cannot be opened for writing."""
+    if target != "off" and target not in _STANDARD_STREAMS:
+        os.close(_open(Path(target)))
 
 
 class AccessLog:
@@ -47,7 +53,7 @@ class AccessLog:
         self._on_drop = on_drop
         self._queue_limit = queue_limit
         self._queue: deque[bytes] = deque()
-        self._queued = 0  # bytes, the batch that is being written included
+        self._queued = 0  # bytes, those that are being written included
         self._changed = threading.Condition()
         self._reopen = False
         self._closing = False
@@ -87,17 +93,16 @@ class AccessLog:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._reopen or self._closing)
-                batch = list(self._queue)
-                self._queue.clear()
+                lines = self._queue[0] if self._queue else b""
                 reopen, self._reopen = self._reopen, False
-                if not batch and self._closing:
+                if not lines and self._closing:
                     return
             if reopen and self._path is not None:
                 self._reopen_path(self._path)
-            for lines in batch:
-                self._write(lines)
-                with self._changed:
-                    self._queued -= len(lines)
+            self._write(lines)
+            with self._changed:
+                if lines and self._queue:  # not given up by `close` meanwhile
+                    self._queued -= len(self._queue.popleft())
 
     def _write(self, lines: bytes) -> None:
         for piece in _pieces(lines, PIPE_ATOMIC) if self._atomic else (lines,):

@@ -30,7 +30,7 @@ server:
   drain_timeout: {drain_timeout}
   log: {{ access: {access_log} }}
 services:
-  web: {{ endpoints: [ http://127.0.0.1:9 ] }}
+  web: {{ endpoints: [ http://{upstream} ] }}
 routes:
   - {{ path: "/{{path...}}", service: web }}
 """
@@ -65,6 +65,7 @@ class Instance:
         self.stdout = directory / "stdout.log"
         self.settings = {
             "workers": 2, "run_dir": self.run_dir, "drain_timeout": "10s", "access_log": "off",
+            "upstream": "127.0.0.1:9",
         } | settings  # fmt: skip
         self.write_config()
         self.environment: dict[str, str] = {}

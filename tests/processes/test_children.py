@@ -123,9 +123,3 @@ def test_a_new_instance_starts_over_the_remains_of_a_killed_one(instance: Instan
     instance.wait()
     instance.start()
     assert instance.status()["healthy"]
-
-
-def test_an_idle_worker_takes_little_memory(instance: Instance) -> None:
-    for pid in instance.worker_pids():
-        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
-        assert int(pages) * os.sysconf("SC_PAGE_SIZE") <= 60e6

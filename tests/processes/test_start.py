@@ -49,6 +49,15 @@ def test_a_taken_status_port_is_named(instance: Instance, tmp_path: Path) -> Non
     assert f"server.status: cannot listen on 127.0.0.1:{port}" in done.stderr
 
 
+def test_an_access_log_that_cannot_be_written_is_named(
+    make_instance: Callable[..., Instance], tmp_path: Path
+) -> None:
+    instance = make_instance(access_log=tmp_path / "none/access.log")
+    done = gateway_run("-c", str(instance.config), cwd=tmp_path)
+    assert done.returncode == 3
+    assert f"server.log.access: cannot write to {tmp_path}/none/access.log" in done.stderr
+
+
 def test_without_a_file_it_says_how_to_make_one(tmp_path: Path) -> None:
     done = gateway_run(cwd=tmp_path)
     assert done.returncode == 3

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import orjson
 import uvloop
-from gateway.cext.worker import Worker
 
 from gateway._core import Segment
+from gateway.cext.worker import Worker
 from tests.servers.client import Client
 from tests.servers.plans import Plan, with_labels
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 import uvloop
-from gateway.cext.worker import Worker
 
+from gateway.cext.worker import Worker
 from tests.servers.gateway import BACKLOG, new_segment
 from tests.servers.plans import with_labels
 

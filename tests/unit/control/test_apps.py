@@ -1,0 +1,146 @@
+"""The status port and the admin API as applications, without sockets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from gateway.control import instance as instance_module
+from gateway.control.admin import admin_app
+from gateway.control.hygiene import local_hosts
+from gateway.control.instance import Instance
+from gateway.control.publication import Publication
+from gateway.control.status import status_app
+from gateway.supervisor.sockets import Listener
+
+PLAN = '{"routes": [{"path": "/a"}], "services": []}'
+PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0)
+
+
+class FakeSegment:
+    def collect(self) -> dict[str, Any]:
+        from gateway._core import WORKER_METRICS
+
+        counters = {name: 0 for name, _, _ in WORKER_METRICS}
+        return {"counters": counters, "services": {}, "series": [], "heartbeats": [],
+                "labels_dropped": 0}  # fmt: skip
+
+
+def document(state: str = "running", up: int = 1) -> dict[str, Any]:
+    return {
+        "state": state,
+        "healthy": state == "running" and up > 0,
+        "uptime_s": 1.5,
+        "last_reload": None,
+        "workers": [{"slot": slot, "up": slot < up} for slot in range(2)],
+    }
+
+
+def instance_with(status: dict[str, Any] | None) -> Instance:
+    """An instance whose supervisor gives this answer, or none."""
+
+    def send(message: dict[str, Any]) -> None:
+        if status is not None:
+            made.on_status(message["id"], status)
+
+    made = Instance(send, FakeSegment(), PUBLICATION)  # type: ignore[arg-type]
+    return made
+
+
+async def get(app: ASGIApp, path: str, **headers: str) -> httpx.Response:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return await client.get(path, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(document(), 200), (document(state="draining"), 503), (document(up=0), 503)],
+)
+async def test_readiness_and_health_follow_the_supervisor(
+    status: dict[str, Any], code: int
+) -> None:
+    app = status_app(instance_with(status))
+    assert (await get(app, "/readyz")).status_code == code
+    health = await get(app, "/health")
+    assert health.status_code == code
+    assert health.json() == status
+    assert health.headers["cache-control"] == "no-store"
+    assert (await get(app, "/livez")).status_code == 200
+
+
+async def test_verbose_says_which_check_failed() -> None:
+    text = (await get(status_app(instance_with(document("draining"))), "/readyz?verbose")).text
+    assert "[-] not draining" in text
+    assert "[+] a worker is ready" in text
+    assert "workers ready: 1 of 2" in text
+
+
+async def test_a_supervisor_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance_module, "STATUS_TIMEOUT_S", 0.01)
+    app = status_app(instance_with(None))
+    assert (await get(app, "/readyz")).status_code == 503
+    assert (await get(app, "/health")).status_code == 503
+    metrics = await get(app, "/metrics")
+    assert metrics.status_code == 200
+    assert "gateway_worker_up" not in metrics.text
+
+
+async def test_a_late_answer_harms_nobody() -> None:
+    instance_with(None).on_status(99, document())
+
+
+async def test_metrics_tell_which_workers_are_up() -> None:
+    text = (await get(status_app(instance_with(document())), "/metrics")).text
+    assert 'gateway_worker_up{worker="0"} 1\n' in text
+    assert 'gateway_worker_up{worker="1"} 0\n' in text
+    assert "gateway_last_reload_successful 1\n" in text
+    assert "gateway_build_info{version=" in text
+
+
+def listener(host: str) -> Listener:
+    return Listener("server.admin", [], host, 8001)
+
+
+async def test_admin_shows_the_publication_in_force() -> None:
+    app = admin_app(instance_with(document()), listener("127.0.0.1"))
+    assert (await get(app, "/api/v1/routes")).json() == {
+        "generation": 3,
+        "routes": [{"path": "/a"}],
+    }
+    assert (await get(app, "/api/v1/services")).json()["services"] == []
+    assert (await get(app, "/api/v1/config")).json()["config"] == {"server": {"workers": 1}}
+    assert (await get(app, "/api/v1/config", host="evil.example")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("bound", "host", "allowed"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("127.0.0.1", "evil.example", False),
+        ("127.0.0.1", "127.0.0.1.evil.example", False),
+        ("127.0.0.1", "", False),
+        ("::1", "::1", True),
+        ("10.0.0.5", "10.0.0.5", True),
+        ("10.0.0.5", "localhost", False),
+        ("0.0.0.0", "10.0.0.5", True),
+        ("0.0.0.0", "localhost", True),
+        ("0.0.0.0", "evil.example", False),
+    ],
+)
+def test_hosts_of_the_admin_port(bound: str, host: str, allowed: bool) -> None:
+    check: Callable[[str], bool] = local_hosts(listener(bound))
+    assert check(host) is allowed
+
+
+async def test_two_hosts_are_refused() -> None:
+    app = status_app(instance_with(document()))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+        request = client.build_request("GET", "/livez")
+        request.headers = httpx.Headers([("host", "a"), ("host", "b")])
+        assert (await client.send(request)).status_code == 400
