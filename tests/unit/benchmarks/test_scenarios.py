@@ -4,8 +4,9 @@ import pytest
 
 from benchmarks.macro.__main__ import QUICK, chosen, options_of, parse_arguments
 from benchmarks.macro.bench import Options
+from benchmarks.macro.processes import Memory
 from benchmarks.macro.samples import Rounds
-from benchmarks.macro.scenarios import counts, discover, floor, growth, plain, reload
+from benchmarks.macro.scenarios import counts, discover, floor, growth, memory, plain, reload
 from tests.unit.benchmarks.cells import sample
 
 STRACE = """\
@@ -115,6 +116,13 @@ def test_a_reload_may_cost_nothing(failed: int, p99_ms: float, quiet: bool, met:
 def test_a_reload_is_not_to_blame_for_a_load_that_fails_without_it() -> None:
     cells = {reload.CALM: sample(failed=5), reload.RELOADING: sample(failed=5)}
     assert reload.verdict(Rounds([cells], [], quiet=True)).met is None
+
+
+@pytest.mark.parametrize(("failed", "met"), [(0, [True, True, False]), (9, [None] * 3)])
+def test_memory_is_judged_when_every_connection_was_used(failed: int, met: list[object]) -> None:
+    idle, loaded = Memory(pss=40 << 20, rss=60 << 20), Memory(pss=390 << 20, rss=400 << 20)
+    footprint = memory.Footprint(idle, idle, loaded, failed)
+    assert [verdict.met for verdict in memory.verdicts(footprint)] == met
 
 
 def test_system_calls_per_request() -> None:
