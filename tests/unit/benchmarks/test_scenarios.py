@@ -6,7 +6,16 @@ from benchmarks.macro.__main__ import QUICK, chosen, options_of, parse_arguments
 from benchmarks.macro.bench import Options
 from benchmarks.macro.processes import Memory
 from benchmarks.macro.samples import Rounds
-from benchmarks.macro.scenarios import counts, discover, floor, growth, memory, plain, reload
+from benchmarks.macro.scenarios import (
+    cold_start,
+    counts,
+    discover,
+    floor,
+    growth,
+    memory,
+    plain,
+    reload,
+)
 from tests.unit.benchmarks.cells import sample
 
 STRACE = """\
@@ -123,6 +132,15 @@ def test_memory_is_judged_when_every_connection_was_used(failed: int, met: list[
     idle, loaded = Memory(pss=40 << 20, rss=60 << 20), Memory(pss=390 << 20, rss=400 << 20)
     footprint = memory.Footprint(idle, idle, loaded, failed)
     assert [verdict.met for verdict in memory.verdicts(footprint)] == met
+
+
+@pytest.mark.parametrize(
+    ("seconds", "disturbed", "met"),
+    [(0.4, False, True), (0.4, True, True), (1.4, False, False), (1.4, True, None)],
+)
+def test_a_disturbance_excuses_a_slow_start(seconds: float, disturbed: bool, met: object) -> None:
+    starts = [cold_start.Start(seconds, 0.3, disturbed)] * 3
+    assert cold_start.verdict(starts).met is met
 
 
 def test_system_calls_per_request() -> None:
