@@ -80,6 +80,13 @@ def test_the_promised_rate() -> None:
     assert floor.verdict(reached(50_000, cpu_us=10.0, p99_ms=6.0)).met is False
     assert floor.verdict(reached(40_000, cpu_us=10.0)).met is False
     assert floor.verdict(reached(40_000, cpu_us=10.0, load_busy=0.99)).met is None
+    assert floor.verdict(reached(40_000, cpu_us=10.0, steal=0.03)).met is None
+
+
+def test_what_kept_a_run_from_its_rate() -> None:
+    assert floor.limit(sample(load_busy=0.5)) == "the gateway"
+    assert floor.limit(sample(load_busy=0.99)) == "generator and upstream"
+    assert floor.limit(sample(steal=0.03)) == "not clear, steal 3.0%"
 
 
 def test_capacity_is_computed_from_the_cost_of_a_request() -> None:
