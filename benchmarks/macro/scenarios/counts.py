@@ -28,7 +28,7 @@ SEND = ("sendto", "sendmsg", "write", "writev")
 GROUPS = {
     "receive": RECEIVE,
     "send": SEND,
-    "epoll_ctl": ("epoll_ctl",),
+    "epoll_ctl": ("epoll_ctl", "io_uring_enter"),  # libuv sends it through a ring in batches
     "epoll_wait": ("epoll_wait", "epoll_pwait", "epoll_pwait2"),
 }
 TOLERANCE = 0.05

@@ -120,15 +120,21 @@ def rate_table(climbs: list[Climb]) -> Table:
     return Table("Highest rate up to the promised one", columns, rows)
 
 
+def limit(sample: Sample) -> str:
+    """What kept a run from its rate."""
+    if noise := sample.noise():
+        return f"not clear, {noise}"
+    return "generator and upstream" if sample.load_bound else "the gateway"
+
+
 def notes(found: Climb) -> list[str]:
     """Why the promised rate was not reached, and what made a run noisy."""
     said = []
     if found.rate_per_s < RATE_PER_S:
         reached, first = found.first.rate_per_s, found.first
-        limit = "generator and upstream" if first.load_bound else "the proxy"
         said.append(
             f"{found.connections} connections: at {RATE_PER_S:,}/s {reached:,.0f}/s were answered; "
-            f"the limit was {limit} (load core {first.load_core.busy:.0%}, "
+            f"the limit was {limit(first)} (load core {first.load_core.busy:.0%}, "
             f"gateway {first.utilisation:.0%} busy)."
         )
     if noise := found.sample.noise():
@@ -140,7 +146,9 @@ def decide(found: Climb, good: bool) -> bool | None:
     """What is promised at the promised rate is met there or nowhere. A rate that was missed counts
     against the gateway only where it was the limit, and a noisy run counts for nothing.
     """
-    if found.sample.noise() or (not found.reached and found.first.load_bound):
+    if found.sample.noise() or found.first.noise():
+        return None
+    if not found.reached and found.first.load_bound:
         return None
     return found.reached and good
 

@@ -119,7 +119,14 @@ def verdicts(one: Footprint) -> list[Verdict]:
         ("per idle connection", PER_CONNECTION, one.per_connection, 1024, "KiB"),
     ]
     return [
-        Verdict("P4", what, f"≤ {limit // unit} {name}", f"{size / unit:.1f} {name}", size <= limit)
+        Verdict(
+            "P4",
+            what,
+            f"≤ {limit // unit} {name}",
+            f"{size / unit:.1f} {name}",
+            # A connection that carried no request is not the one that the target speaks of.
+            size <= limit if not one.failed else None,
+        )
         for what, limit, size, unit, name in figures
     ]
 

@@ -68,7 +68,7 @@ def wait_live(instance: Instance, path: str) -> None:
     deadline = time.monotonic() + LIVE_WITHIN_S
     while not answers(instance.port, path):
         if time.monotonic() > deadline:
-            raise StartError(f"{instance.name}: a reload was not live after {LIVE_WITHIN_S:g} s")
+            raise StartError(f"a reload was not live after {LIVE_WITHIN_S:g} s")
         time.sleep(0.05)
 
 

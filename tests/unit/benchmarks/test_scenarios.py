@@ -4,8 +4,18 @@ import pytest
 
 from benchmarks.macro.__main__ import QUICK, chosen, options_of, parse_arguments
 from benchmarks.macro.bench import Options
+from benchmarks.macro.processes import Memory
 from benchmarks.macro.samples import Rounds
-from benchmarks.macro.scenarios import counts, discover, floor, growth, plain, reload
+from benchmarks.macro.scenarios import (
+    cold_start,
+    counts,
+    discover,
+    floor,
+    growth,
+    memory,
+    plain,
+    reload,
+)
 from tests.unit.benchmarks.cells import sample
 
 STRACE = """\
@@ -70,6 +80,13 @@ def test_the_promised_rate() -> None:
     assert floor.verdict(reached(50_000, cpu_us=10.0, p99_ms=6.0)).met is False
     assert floor.verdict(reached(40_000, cpu_us=10.0)).met is False
     assert floor.verdict(reached(40_000, cpu_us=10.0, load_busy=0.99)).met is None
+    assert floor.verdict(reached(40_000, cpu_us=10.0, steal=0.03)).met is None
+
+
+def test_what_kept_a_run_from_its_rate() -> None:
+    assert floor.limit(sample(load_busy=0.5)) == "the gateway"
+    assert floor.limit(sample(load_busy=0.99)) == "generator and upstream"
+    assert floor.limit(sample(steal=0.03)) == "not clear, steal 3.0%"
 
 
 def test_capacity_is_computed_from_the_cost_of_a_request() -> None:
@@ -115,6 +132,22 @@ def test_a_reload_may_cost_nothing(failed: int, p99_ms: float, quiet: bool, met:
 def test_a_reload_is_not_to_blame_for_a_load_that_fails_without_it() -> None:
     cells = {reload.CALM: sample(failed=5), reload.RELOADING: sample(failed=5)}
     assert reload.verdict(Rounds([cells], [], quiet=True)).met is None
+
+
+@pytest.mark.parametrize(("failed", "met"), [(0, [True, True, False]), (9, [None] * 3)])
+def test_memory_is_judged_when_every_connection_was_used(failed: int, met: list[object]) -> None:
+    idle, loaded = Memory(pss=40 << 20, rss=60 << 20), Memory(pss=390 << 20, rss=400 << 20)
+    footprint = memory.Footprint(idle, idle, loaded, failed)
+    assert [verdict.met for verdict in memory.verdicts(footprint)] == met
+
+
+@pytest.mark.parametrize(
+    ("seconds", "disturbed", "met"),
+    [(0.4, False, True), (0.4, True, True), (1.4, False, False), (1.4, True, None)],
+)
+def test_a_disturbance_excuses_a_slow_start(seconds: float, disturbed: bool, met: object) -> None:
+    starts = [cold_start.Start(seconds, 0.3, disturbed)] * 3
+    assert cold_start.verdict(starts).met is met
 
 
 def test_system_calls_per_request() -> None:
