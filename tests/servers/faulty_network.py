@@ -20,6 +20,7 @@ class FaultyNetwork:
         self.address: tuple[str, int] = self._listener.getsockname()
         self.accepted = 0
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._sockets: list[socket.socket] = []
         self._flowing = threading.Event()
         self._flowing.set()
         self._bytes_per_s = 0.0  # 0: as fast as it goes
@@ -62,6 +63,8 @@ class FaultyNetwork:
         self.cut()
         for thread in self._threads:
             thread.join(5.0)
+        for each in self._sockets:
+            each.close()
 
     def _take_pairs(self) -> list[tuple[socket.socket, socket.socket]]:
         pairs, self._pairs = self._pairs, []
@@ -84,6 +87,7 @@ class FaultyNetwork:
                 continue
             self.accepted += 1
             self._pairs.append((near, far))
+            self._sockets += (near, far)
             self._spawn(self._pump, near, far)
             self._spawn(self._pump, far, near)
 

@@ -45,10 +45,12 @@ def _decode(fields: Any) -> list[tuple[str, str]]:
 
 
 class UpstreamConnection:
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, continues: bool) -> None:
         self.socket = connected
+        self.continues = continues  # answers Expect: 100-continue by itself
         self.socket.settimeout(STEP_TIMEOUT_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connected.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = bytearray()
         self.requests: list[Request] = []
         self.ended = threading.Event()  # the gateway closed or reset it, or we did
@@ -97,7 +99,7 @@ class UpstreamConnection:
             event = self._parser.next_event()
             if event is not h11.NEED_DATA:
                 return event
-            if self._parser.they_are_waiting_for_100_continue:
+            if self.continues and self._parser.they_are_waiting_for_100_continue:
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
                 self._parser.send(h11.InformationalResponse(status_code=100, headers=[]))
             if not (data := self.recv()):
@@ -127,6 +129,8 @@ class UpstreamConnection:
 
 class Upstream:
     """Accepts on a free port; ``serve`` runs in a thread of its own for each connection."""
+
+    continues = True
 
     def __init__(self) -> None:
         self._listener = self._listen()
@@ -184,7 +188,7 @@ class Upstream:
                 connected, _ = self._listener.accept()
             except OSError:
                 return
-            connection = UpstreamConnection(connected)
+            connection = UpstreamConnection(connected, self.continues)
             self.connections.append(connection)
             self._start(self._serve, connection)
 
@@ -252,6 +256,8 @@ class ScriptedUpstream(Upstream):
     A step is bytes to send, seconds to sleep, an Event to wait for, something to ``Do``, or a
     function of the connection. After the last step the connection is read until the peer ends it.
     """
+
+    continues = False  # it stands in the script, or it does not happen
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = itertools.chain(scripts, itertools.repeat(scripts[-1]))

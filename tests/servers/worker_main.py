@@ -42,7 +42,7 @@ class ControlledWorker:
         kinds = collections.Counter(
             type(thing).__qualname__
             for thing in gc.get_objects()
-            if type(thing).__module__.startswith("gateway.cext")
+            if str(type(thing).__module__).startswith("gateway.cext")
         )
         return {
             "connections": self._worker.connections,

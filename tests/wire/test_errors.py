@@ -1,5 +1,6 @@
 """Refusals of the gateway's own: status, stable code, JSON shape, correlation id."""
 
+import json
 import re
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_head_refusal_has_no_body(gateway: Any, echo: Any) -> None:
 def test_health_is_answered_here(gateway: Any, echo: Any) -> None:
     with gateway(to=echo).connect() as client:
         response = client.get("/health")
-        assert (response.status, response.body) == (200, b'{"status":"ok"}')
+        assert (response.status, json.loads(response.body)) == (200, {"status": "ok"})
         assert client.get("/healthy").status == 200
     assert [request.target for request in echo.requests] == ["/healthy"]
 

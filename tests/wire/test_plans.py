@@ -1,5 +1,6 @@
 """A new Plan under traffic, and draining."""
 
+import json
 import threading
 import time
 from typing import Any
@@ -136,7 +137,7 @@ def test_drain_turns_health_to_503_and_still_serves(gateway: Any, echo: Any) -> 
     running.run(running.worker.drain)
     with running.connect() as client:
         response = client.get("/health")
-        assert (response.status, response.body) == (503, b'{"status":"draining"}')
+        assert (response.status, json.loads(response.body)) == (503, {"status": "draining"})
         client.recv_eof()
     with running.connect() as client:
         response = client.get("/x")

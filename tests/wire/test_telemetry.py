@@ -13,15 +13,22 @@ from tests.servers.upstream import OK, REQUEST, Do, unused_address
 KEYS = {"time", "method", "route", "path", "status"}
 
 
+# The worker adds up what it counts itself and writes it to the segment on each tick of 100 ms.
+TWO_TICKS_S = 0.25
+
+
 def counters(gateway: Any) -> dict[str, int]:
+    time.sleep(TWO_TICKS_S)
     return gateway.segment.collect()["counters"]
 
 
 def services(gateway: Any, name: str = "echo") -> dict[str, int]:
+    time.sleep(TWO_TICKS_S)
     return gateway.segment.collect()["services"][name]
 
 
 def series(gateway: Any) -> dict[tuple[str, str, str, int], int]:
+    time.sleep(TWO_TICKS_S)
     return {
         (each["method"], each["route"], each["service"], each["status"]): each["count"]
         for each in gateway.segment.collect()["series"]
