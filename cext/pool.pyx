@@ -188,7 +188,7 @@ cdef class Pool:
 async def dial(Pool pool, Http1Upstream upstream):
     """Connects `upstream`; its pool hears of it either way."""
     loop = pool.worker.loop
-    limit_s = pool.connect_ms / 1000 if pool.connect_ms else None
+    limit_s = pool.connect_ms / 1000.0 if pool.connect_ms else None
     try:
         async with asyncio.timeout(limit_s):
             if pool.socket_path is not None:
