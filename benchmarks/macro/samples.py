@@ -66,7 +66,12 @@ class Sample:
     @property
     def load_bound(self) -> bool:
         """Whether generator and upstream were at their limit before the proxy was."""
-        return self.load_core.busy > GENERATOR_FULL and self.utilisation < PROXY_FULL
+        return self.load_core.busy > GENERATOR_FULL and not self.proxy_bound
+
+    @property
+    def proxy_bound(self) -> bool:
+        """Whether the proxy used its whole core."""
+        return self.utilisation >= PROXY_FULL
 
     def noise(self) -> str | None:
         """Why this sample does not count, or None."""

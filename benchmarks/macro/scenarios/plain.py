@@ -112,7 +112,7 @@ def limit_text(name: str, samples: list[Sample]) -> str:
     """Which core was full."""
     if name == CONTROL or all(sample.load_bound for sample in samples):
         return "generator + upstream"
-    return "proxy" if not any(sample.load_bound for sample in samples) else "either"
+    return "proxy" if all(sample.proxy_bound for sample in samples) else "not clear"
 
 
 def _cpu_text(name: str, figure: Spread, *, percent: bool = False) -> str:

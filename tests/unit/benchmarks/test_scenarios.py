@@ -65,8 +65,8 @@ def test_noise_decides_nothing() -> None:
 def test_the_limit_at_saturation() -> None:
     bound, free = sample(10.0, completed=50_000, load_busy=0.99), sample(10.0)
     assert plain.limit_text("gateway", [bound, bound]) == "generator + upstream"
-    assert plain.limit_text("gateway", [free]) == "proxy"
-    assert plain.limit_text("gateway", [free, bound]) == "either"
+    assert plain.limit_text("gateway", [sample(10.0, completed=98_000)]) == "proxy"
+    assert plain.limit_text("gateway", [free, bound]) == "not clear"
 
 
 def reached(rate: float, **figures: float) -> floor.Climb:
