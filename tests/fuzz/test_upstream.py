@@ -74,7 +74,13 @@ def _as_h11_reads(payload: bytes) -> tuple[int, bytes]:
     parser.receive_data(b"")
     status, body = 0, b""
     while True:
-        match parser.next_event():
+        try:
+            event = parser.next_event()
+        except h11.RemoteProtocolError:
+            if status:  # h11 also refuses trailers that a gateway drops; the body must still agree
+                return status, body
+            raise
+        match event:
             case h11.Response(status_code=code):
                 status = code
             case h11.Data(data=piece):
