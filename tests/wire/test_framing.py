@@ -130,10 +130,10 @@ def _check_client(client: Client, case: dict[str, Any]) -> str:
     if response.status == 200 and "forward" in allowed:
         return _check_answers(client, case, response)
     _check_refusal(response, case)
-    if {"reject", "abort"} & set(allowed):
-        # Where staying open is allowed too, many clients may do so: no long wait for each.
-        if _closes(client, within_s=0.1 if "answer" in allowed else 2.0):
-            return "reject" if "reject" in allowed else "abort"
+    # Where staying open is allowed too, many clients may do so: no long wait for each.
+    patience_s = 0.1 if "answer" in allowed else 2.0
+    if {"reject", "abort"} & set(allowed) and _closes(client, patience_s):
+        return "reject" if "reject" in allowed else "abort"
     assert "answer" in allowed, f"refused with {response.status}, but the connection stays open"
     return "answer"
 

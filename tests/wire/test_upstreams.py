@@ -1,5 +1,6 @@
 """Upstreams that refuse, die, stall or are full: each has its status, its code and its bound."""
 
+import json
 import socket
 import threading
 import time
@@ -80,6 +81,19 @@ def test_idle_timeout_inside_a_response_body(gateway: Any, scripted: Any) -> Non
         assert not response.complete
         assert time.monotonic() - begin < 0.4 + SLACK_S
     assert upstream.connections[0].ended.wait(1.0)
+
+
+@pytest.mark.parametrize("end", [Do.CLOSE, Do.RESET], ids=["FIN", "RST"])
+def test_upstream_that_accepts_and_hangs_up(gateway: Any, scripted: Any, end: Do) -> None:
+    """The end may arrive before the request is sent, even before connect() is known to be done."""
+    running = gateway(to=scripted((end,)), timeouts={"connect": 1.0, "response": 1.0})
+    with running.connect() as client:
+        for _ in range(300):
+            response = client.get()
+            assert response.status == 502
+            code = json.loads(response.body)["code"]
+            assert code in ("upstream_reset", "upstream_connect_failed")
+    assert running.exchanges == 0
 
 
 def test_reset_before_the_head(gateway: Any, scripted: Any) -> None:
