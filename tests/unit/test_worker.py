@@ -96,7 +96,7 @@ def test_it_says_why_a_plan_is_rejected(
 
 def test_a_drain_lets_requests_finish(frame: Frame) -> None:
     with socket.create_connection(frame.address, timeout=10) as sock:
-        sock.sendall(b"GET /slow/0.3 HTTP/1.1\r\nhost: a\r\n\r\n")
+        sock.sendall(b"GET /slow/2 HTTP/1.1\r\nhost: a\r\n\r\n")
         while frame.wait_for("report")["exchanges"] != 1:
             pass
         frame.send(type="drain", timeout_s=10)

@@ -77,10 +77,9 @@ def control(tmp_path: Path) -> Iterator[Control]:
 
 def test_it_loads_and_compiles_when_asked(control: Control) -> None:
     control.path.write_text(TEXT + "server: { drain_timeout: 2s }\n")
-    while (message := control.receive())["type"] != "reload":  # the watch has seen it too
-        pass
     control.send(type="load", generation=2)
-    message = control.receive()
+    while (message := control.receive())["type"] == "reload":  # the watch has seen it too
+        pass
     publication = Publication.from_message(message["publication"])
     assert (publication.generation, publication.drain_timeout_s) == (2, 2)
     control.send(type="published", publication=message["publication"])
