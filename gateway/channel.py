@@ -91,6 +91,11 @@ class ChannelProtocol(asyncio.Protocol):
         self._transport = None
         self._on_lost()
 
+    def close(self) -> None:
+        """Close this end once what was sent is on its way."""
+        if self._transport is not None:
+            self._transport.close()
+
     def send(self, message: Message) -> None:
         """Queue a message; it is lost if the supervisor is gone."""
         if self._transport is not None:

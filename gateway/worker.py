@@ -27,6 +27,8 @@ REPORT_S = 1.0
 """Between two reports of load to the supervisor: `gateway status` is at most this old."""
 DRAIN_POLL_S = 0.05
 """How soon the end of the last exchange is seen."""
+CLOSE_S = 0.01
+"""A few turns of the loop."""
 BACKLOG = 4096
 """As bound by the supervisor; uvloop calls listen() again with it."""
 
@@ -106,15 +108,16 @@ class _Process:
         self._channel.send({"type": "ready", "generation": self._worker.generation})
         reports = loop.create_task(self._report())
         await self._until_told()
+        server.close()
         if not self._leaving.is_set():
-            server.close()
             self._worker.drain()
             await self._empty(queue)
-            queue.close()
             await self._finish()
+        queue.close()
         reports.cancel()
         self._worker.close()
-        await asyncio.sleep(0)  # lets the aborted connections report their end
+        self._channel.close()
+        await asyncio.sleep(CLOSE_S)  # lets what was closed or aborted report its end
         if self._access_log is not None:
             self._access_log.close()
         return 0

@@ -89,6 +89,8 @@ class _Process:
         for job in work:
             job.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+        self._channel.close()
+        await asyncio.sleep(0)  # the channel's transport closes on the next turn
         for job in done - {leave}:
             job.result()  # raises what ended it
         return 0

@@ -1,5 +1,6 @@
 """uvicorn on a socket that the supervisor has bound."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 
@@ -22,7 +23,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: ASGIApp, listener: Listener) -> None:
-    """Serve until cancelled."""
+    """Serve until cancelled; then finish the running requests, for a second."""
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -35,4 +36,10 @@ async def serve(app: ASGIApp, listener: Listener) -> None:
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=HEAD_LIMIT,
     )
-    await _Server(config).serve(sockets=list(listener.sockets))
+    server = _Server(config)
+    serving = asyncio.ensure_future(server.serve(sockets=list(listener.sockets)))
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving

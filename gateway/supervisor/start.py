@@ -28,6 +28,9 @@ from gateway.worker import WorkerFactory, WorkerTask
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    from gateway._core import Segment
+
 __all__ = ["Options", "run"]
 
 log = logging.getLogger(__name__)
