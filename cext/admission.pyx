@@ -1,9 +1,9 @@
 """The rules of a request head that llhttp does not know: version, framing, target, Host, Expect."""
 
 from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
-from gateway.cext.buffer cimport buffer_reserve
+from gateway.cext.buffer cimport buffer_put, buffer_reserve
 from gateway.cext.framing cimport BODY_INVALID, BODY_NONE, BODY_UNKNOWN_CODING, request_framing
 from gateway.cext.head cimport (
     FIELD_EXPECT,
@@ -12,13 +12,14 @@ from gateway.cext.head cimport (
     TARGET_INVALID,
     Head,
     Target,
-    field_value,
+    find_field,
+    head_has,
     name_equals,
     parse_host,
     split_target,
 )
 from gateway.cext.methods cimport METHOD_CONNECT, METHOD_TRACE, Method, method_of
-from gateway.cext.native cimport GW_METHOD_HEAD, GW_METHOD_OTHER
+from gateway.cext.native cimport GW_METHOD_HEAD, GW_METHOD_OTHER, GwField
 from gateway.cext.refusal cimport (
     BAD_FRAMING,
     BAD_HOST,
@@ -42,7 +43,7 @@ cdef Code admit(Exchange exchange, const llhttp_t* parser) noexcept:
     exchange.expects_continue = False
     set_method(exchange, method_of(parser.method))
     exchange.request_framing = request_framing(head, parser.http_minor)
-    exchange.target = split_target(head.arena.data, head.target_size)
+    exchange.target = split_target(head.base + head.target_off, head.target_size, head.target_off)
     if parser.http_major != 1 or parser.http_minor > 1:
         exchange.http_minor = 1
         return VERSION_NOT_SUPPORTED
@@ -69,48 +70,61 @@ cdef void set_method(Exchange exchange, const Method* method) noexcept:
 cdef Code check_host(Exchange exchange) noexcept:
     """RFC 9112 section 3.2: one Host in HTTP/1.1; an absolute target must name the same."""
     cdef Head* head = &exchange.request
-    cdef uint32_t i, found = 0
-    cdef int64_t size
-    exchange.host.size = 0
-    exchange.authority_size = 0
-    for i in range(head.count):
-        if head.fields[i].id == FIELD_HOST:
-            found += 1
-            exchange.authority_off = head.fields[i].value_off
-            exchange.authority_size = head.fields[i].value_len
-    if found > 1 or (found == 0 and exchange.http_minor == 1):
+    cdef bint found = head_has(head, FIELD_HOST)
+    cdef const GwField* field
+    if (head.repeated >> FIELD_HOST) & 1 or not (found or exchange.http_minor == 0):
         return BAD_HOST
+    exchange.authority_size = 0
+    if found:
+        field = find_field(head, FIELD_HOST)
+        exchange.authority_off = field.value_off
+        exchange.authority_size = field.value_len
     if exchange.target.form == TARGET_ABSOLUTE:
         if found and not is_same_text(head, &exchange.target, exchange.authority_off,
-                                              exchange.authority_size):
+                                      exchange.authority_size):
             return BAD_HOST
         exchange.authority_off = exchange.target.host_off
         exchange.authority_size = exchange.target.host_size
-    elif found == 0:
+    elif not found:
+        exchange.host.size = 0
         return NO_CODE
-    buffer_reserve(&exchange.host, exchange.authority_size)
-    size = parse_host(head.arena.data + exchange.authority_off, exchange.authority_size, exchange.host.data)
-    if size < 0:
+    return set_host(exchange)
+
+
+cdef Code set_host(Exchange exchange) noexcept:
+    """Fills `host`. A connection names the same host again and again: it is parsed once."""
+    cdef const char* text = exchange.request.base + exchange.authority_off
+    cdef uint32_t size = exchange.authority_size
+    cdef int64_t length
+    if size and size == exchange.known_host.size and memcmp(text, exchange.known_host.data, size) == 0:
+        exchange.host.size = exchange.known_host_length
+        return NO_CODE
+    exchange.known_host.size = exchange.host.size = 0
+    buffer_reserve(&exchange.host, size)
+    length = parse_host(text, size, exchange.host.data)
+    if length < 0:
         return BAD_HOST
-    exchange.host.size = <size_t>size
+    buffer_put(&exchange.known_host, text, size)
+    exchange.host.size = exchange.known_host_length = <size_t>length
     return NO_CODE
 
 
 cdef bint is_same_text(const Head* head, const Target* target, uint32_t off, uint32_t size) noexcept:
     return target.host_size == size and strncasecmp(
-        head.arena.data + target.host_off, head.arena.data + off, size) == 0
+        head.base + target.host_off, head.base + off, size) == 0
 
 
 cdef Code check_expect(Exchange exchange) noexcept:
     """RFC 9110 section 10.1.1: 100-continue is the only expectation; HTTP/1.0 has none."""
     cdef Head* head = &exchange.request
-    cdef uint32_t i
-    for i in range(head.count):
-        if head.fields[i].id == FIELD_EXPECT:
-            if not name_equals(field_value(head, i), head.fields[i].value_len, b"100-continue", 12):
-                return EXPECTATION_FAILED
-            exchange.expects_continue = (exchange.http_minor == 1
-                                         and exchange.request_framing.kind != BODY_NONE)
+    cdef const GwField* field
+    if not head_has(head, FIELD_EXPECT):
+        return NO_CODE
+    field = find_field(head, FIELD_EXPECT)
+    if (head.repeated >> FIELD_EXPECT) & 1 or not name_equals(
+            head.base + field.value_off, field.value_len, b"100-continue", 12):
+        return EXPECTATION_FAILED
+    exchange.expects_continue = exchange.http_minor == 1 and exchange.request_framing.kind != BODY_NONE
     return NO_CODE
 
 
@@ -122,5 +136,7 @@ cdef void admit_nothing(Exchange exchange) noexcept:
     exchange.is_head = exchange.expects_continue = exchange.is_idempotent = False
     exchange.http_minor = 1
     exchange.request_framing.kind = BODY_NONE
-    exchange.host.size = 0
+    exchange.request.count = 0
+    exchange.request.seen = 0
+    exchange.host.size = exchange.authority_size = 0
     memset(&exchange.target, 0, sizeof(exchange.target))

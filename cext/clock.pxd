@@ -15,10 +15,20 @@ cdef class Timed:
     """Something with one deadline at a time: a connection, later a stream."""
     cdef Clock clock
     cdef uint32_t timer
+    cdef uint64_t due_ms            # the deadline; NEVER = none
+    cdef uint64_t scheduled_ms      # when the wheel looks at it, at the latest at `due_ms`
     cdef void start_timer(self, Clock clock)
     cdef void stop_timer(self)
-    cdef void arm(self, uint64_t due_ms) noexcept
+    cdef void schedule(self) noexcept
+    cdef void fire(self, uint64_t now_ms)
     cdef void on_deadline(self)
+
+    cdef inline void arm(self, uint64_t due_ms) noexcept:
+        """Sets the deadline in milliseconds of the monotonic clock; NEVER disarms. A later one than
+        before, the common case, is a store: the wheel finds it when the earlier one comes up."""
+        self.due_ms = due_ms
+        if due_ms < self.scheduled_ms:
+            self.schedule()
 
 
 cdef class Clock:

@@ -42,6 +42,7 @@ cdef uint64_t read_ns(clockid_t which) noexcept:
 cdef class Timed:
     def __cinit__(self):
         self.timer = NO_TIMER
+        self.due_ms = self.scheduled_ms = NEVER
 
     cdef void start_timer(self, Clock clock):
         """Registers with the wheel, disarmed."""
@@ -60,11 +61,22 @@ cdef class Timed:
             gw_wheel_remove(self.clock.wheel, self.timer)
             self.clock.owners[self.timer] = NULL
             self.timer = NO_TIMER
+            self.scheduled_ms = NEVER
 
-    cdef void arm(self, uint64_t due_ms) noexcept:
-        """Sets the deadline in milliseconds of the monotonic clock; NEVER disarms."""
+    cdef void schedule(self) noexcept:
         if self.timer != NO_TIMER:
-            gw_wheel_update(self.clock.wheel, self.timer, due_ms)
+            self.scheduled_ms = self.due_ms
+            gw_wheel_update(self.clock.wheel, self.timer, self.due_ms)
+
+    cdef void fire(self, uint64_t now_ms):
+        """The wheel came to this entry: it may have been given a later deadline meanwhile."""
+        self.scheduled_ms = NEVER
+        if self.due_ms > now_ms:
+            if self.due_ms != NEVER:
+                self.schedule()
+        else:
+            self.due_ms = NEVER
+            self.on_deadline()
 
     cdef void on_deadline(self):
         pass
@@ -101,7 +113,7 @@ cdef class Clock:
                 # A deadline that fired before in this batch may have ended this owner.
                 owner = self.owners[due[i]]
                 if owner != NULL:
-                    (<Timed>owner).on_deadline()
+                    (<Timed>owner).fire(self.now_ms)
 
     cdef void renew_date(self):
         cdef time_t second = <time_t>(self.wall_ns() // 1000000000)

@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 
 from gateway.cext.buffer cimport Buffer
 from gateway.cext.exchange cimport Downstream, Exchange
-from gateway.cext.llhttp cimport llhttp_t
+from gateway.cext.parser cimport Parser
 from gateway.cext.refusal cimport Code
 from gateway.cext.response_head cimport Persistence
 from gateway.cext.wire cimport Wire
@@ -20,6 +20,12 @@ cdef enum DownstreamState:
     GONE
 
 
+cdef enum EmptyLine:
+    NO_EMPTY_LINE
+    EMPTY_LINE_CR
+    EMPTY_LINE_WHOLE
+
+
 cdef enum ReadStop:
     """Why reading is paused; it goes on when no reason is left."""
     STOP_BODY = 1       # the upstream does not take the body as fast as it comes
@@ -31,27 +37,21 @@ cdef class Http1Downstream(Downstream):
     cdef Wire wire
     cdef Exchange exchange
     cdef DownstreamState state
-    cdef llhttp_t parser
+    cdef Parser parser
     cdef Buffer pending             # bytes of later requests (pipelining)
     cdef bint feeding               # inside the parser: no second entry
     cdef bint keep_alive
     cdef bint sends_chunks
-    cdef bint protocol_seen
-    # llhttp forgives a request line that RFC 9112 does not; these let the callbacks look back
-    cdef const char* chunk          # the bytes being parsed …
-    cdef const char* chunk_end
-    cdef uint64_t parsed            # … and how many came before them on this connection
-    cdef uint64_t method_end        # where the method ended, counted likewise
-    cdef bint line_may_end          # the version was the last thing in the chunk before
+    cdef EmptyLine empty_line       # before the next request line
     cdef bint write_paused
     cdef bint eof                   # the client has closed its sending side
     cdef int read_stops
     cdef uint64_t body_mark         # body bytes at the timer's last look
     cdef size_t backlog_mark        # unsent bytes at the timer's last look
     cdef uint64_t discarded
-    cdef Code parse_error
     cdef bint is_busy(self) noexcept
     cdef void feed(self, const char* data, size_t size)
+    cdef size_t skip_empty_line(self, const char* data, size_t size)
     cdef void after_event(self)
     cdef void next_request(self)
     cdef void begin_exchange(self, Code code)

@@ -15,21 +15,27 @@ from libc.string cimport memcpy, memset
 from gateway.cext.admission cimport admit, admit_nothing
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_hex
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH, BODY_UNTIL_CLOSE, BodyKind
-from gateway.cext.head cimport Head, head_complete, head_name, head_reset, head_target, head_value
+from gateway.cext.head cimport Head, head_complete, head_own
 from gateway.cext.llhttp cimport (
-    HPE_CR_EXPECTED,
     HPE_INVALID_METHOD,
     HPE_INVALID_VERSION,
     HPE_OK,
     HPE_PAUSED,
     HPE_PAUSED_H2_UPGRADE,
     HTTP_REQUEST,
-    MAX_CHUNK,
     Llhttp,
     llhttp_functions,
     llhttp_settings_t,
+    llhttp_t,
 )
-from gateway.cext.plan cimport Plan
+from gateway.cext.parser cimport (
+    parser_begin,
+    parser_end,
+    parser_execute,
+    parser_init,
+    parser_resume,
+    parser_settings,
+)
 from gateway.cext.refusal cimport (
     BAD_FRAMING,
     BAD_REQUEST,
@@ -83,8 +89,7 @@ cdef class Http1Downstream(Downstream):
         self.exchange.scheme = b"http"
         self.state = AWAITING
         self.keep_alive = True
-        LLHTTP.init(&self.parser, HTTP_REQUEST, &SETTINGS)
-        self.parser.data = <void*>self
+        parser_init(&self.parser, HTTP_REQUEST, &SETTINGS, &self.exchange.trailers, <void*>self)
 
     def __dealloc__(self):
         buffer_free(&self.pending)
@@ -205,21 +210,18 @@ cdef class Http1Downstream(Downstream):
         cdef size_t taken
         self.feeding = True
         while size:
-            self.chunk = data
-            self.chunk_end = data + size
-            if self.line_may_end and data[0] == 10:
-                self.on_parse_error(HPE_CR_EXPECTED)
-                size = 0
-                break
-            self.line_may_end = False
-            error = LLHTTP.execute(&self.parser, data, size)
+            if self.state == AWAITING:
+                taken = self.skip_empty_line(data, size)
+                data += taken
+                size -= taken
+                if size == 0:
+                    break
+            error = parser_execute(&self.parser, data, size)
             if self.state == LINGERING or self.state == GONE or error == HPE_OK:
-                self.parsed += size
                 size = 0
             elif error == HPE_PAUSED:
-                LLHTTP.resume(&self.parser)
-                taken = self.parser.error_pos - data
-                self.parsed += taken
+                parser_resume(&self.parser)
+                taken = self.parser.llhttp.error_pos - data
                 data += taken
                 size -= taken
                 if self.is_busy() or (self.state == AWAITING and not self.keep_alive):
@@ -228,8 +230,33 @@ cdef class Http1Downstream(Downstream):
                 self.on_parse_error(error)
                 size = 0
         self.feeding = False
+        if self.state == EXCHANGING:
+            head_own(&self.exchange.request)
+            head_own(&self.exchange.trailers)
+        elif self.state == READING_HEAD:
+            self.arm(self.clock.now_ms + self.worker.plan.head_ms)
         if size:
             buffer_put(&self.pending, data, size)
+
+    cdef size_t skip_empty_line(self, const char* data, size_t size):
+        """One CRLF before a request line is forgiven (RFC 9112 section 2.2), a lone CR or LF is not.
+
+        Returns how many bytes are done with: all of them when they are refused.
+        """
+        cdef size_t at = 0
+        while at < size and (data[at] == 13 or data[at] == 10):
+            if self.empty_line == NO_EMPTY_LINE and data[at] == 13:
+                self.empty_line = EMPTY_LINE_CR
+            elif self.empty_line == EMPTY_LINE_CR and data[at] == 10:
+                self.empty_line = EMPTY_LINE_WHOLE
+            else:
+                self.reject(BAD_REQUEST)
+                return size
+            at += 1
+        if at < size and self.empty_line == EMPTY_LINE_CR:
+            self.reject(BAD_REQUEST)
+            return size
+        return at
 
     cdef void after_event(self):
         """Sends what the event has produced, in one call for each side; ends a connection that is over."""
@@ -282,13 +309,15 @@ cdef class Http1Downstream(Downstream):
     cdef void on_parse_error(self, int error):
         cdef char at
         cdef Code code = BAD_REQUEST
-        if self.parse_error != NO_CODE:
-            code = self.parse_error
+        cdef const char* error_pos = self.parser.llhttp.error_pos
+        cdef Head* head = self.parser.head
+        if head != NULL and head.overflow:
+            code = HEADER_FIELDS_TOO_LARGE if head.count else URI_TOO_LONG
         elif error == HPE_INVALID_VERSION or error == HPE_PAUSED_H2_UPGRADE:
             code = VERSION_NOT_SUPPORTED
         elif error == HPE_INVALID_METHOD:
             # An unknown method in capitals is a method; anything else (TLS, say) is no HTTP.
-            at = self.parser.error_pos[0] if self.parser.error_pos != NULL else 0
+            at = error_pos[0] if error_pos != NULL else 0
             code = NOT_IMPLEMENTED if 65 <= at <= 90 else BAD_REQUEST
         if self.state == EXCHANGING:
             self.keep_alive = False
@@ -463,105 +492,27 @@ cdef void set_peer(Exchange exchange, peername):
 
 # --- the parser's callbacks ---------------------------------------------------------------------------
 
-cdef int on_message_begin(llhttp_t* parser) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    cdef Exchange exchange = downstream.exchange
-    cdef Plan plan = downstream.worker.plan
+cdef int on_message_begin(llhttp_t* llhttp) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
     downstream.state = READING_HEAD
-    downstream.parse_error = NO_CODE
-    downstream.protocol_seen = False
-    downstream.arm(downstream.clock.now_ms + plan.head_ms)
-    exchange.started_ns = downstream.clock.now_ns
-    exchange.trailers.count = 0
-    head_reset(&exchange.request, plan.head_limit)
+    downstream.empty_line = NO_EMPTY_LINE
+    downstream.exchange.started_ns = downstream.clock.now_ns
+    parser_begin(&downstream.parser, &downstream.exchange.request, downstream.worker.plan.head_limit)
     return 0
 
 
-cdef int on_protocol(llhttp_t* parser, const char* at, size_t size) noexcept:
-    """llhttp also reads RTSP and ICE, which begin with other letters."""
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    if not downstream.protocol_seen:
-        downstream.protocol_seen = True
-        if at[0] != 72:
-            downstream.parse_error = BAD_REQUEST
-            return -1
-    return 0
-
-
-cdef int on_method(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    downstream.method_end = downstream.parsed + <uint64_t>(at - downstream.chunk) + size
-    return 0
-
-
-cdef int on_version(llhttp_t* parser, const char* at, size_t size) noexcept:
-    """RFC 9112 section 2.2 lets a lone LF end the request line; two readers then see two requests."""
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    downstream.line_may_end = at + size == downstream.chunk_end
-    if not downstream.line_may_end and at[size] == 10:
-        downstream.parse_error = BAD_REQUEST
-        return -1
-    return 0
-
-
-cdef int on_url(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    cdef uint64_t start = downstream.parsed + <uint64_t>(at - downstream.chunk)
-    if downstream.exchange.request.target_size == 0 and start != downstream.method_end + 1:
-        # One space and no more parts method and target (RFC 9112 section 3).
-        downstream.parse_error = BAD_REQUEST
-        return -1
-    head_target(&downstream.exchange.request, at, size)
-    return overflowed(downstream, &downstream.exchange.request, URI_TOO_LONG)
-
-
-cdef int overflowed(Http1Downstream downstream, const Head* head, Code code) noexcept:
-    if head.overflow:
-        downstream.parse_error = code
-        return -1
-    return 0
-
-
-cdef Head* current_head(Http1Downstream downstream) noexcept:
-    """Fields after the body are trailers."""
-    cdef Exchange exchange = downstream.exchange
-    if downstream.state == READING_HEAD:
-        return &exchange.request
-    if exchange.trailers.count == 0:
-        head_reset(&exchange.trailers, downstream.worker.plan.head_limit)
-    return &exchange.trailers
-
-
-cdef int on_header_field(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    cdef Head* head = current_head(downstream)
-    head_name(head, at, size)
-    return overflowed(downstream, head, HEADER_FIELDS_TOO_LARGE)
-
-
-cdef int on_header_value(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    cdef Head* head = current_head(downstream)
-    head_value(head, at, size)
-    return overflowed(downstream, head, HEADER_FIELDS_TOO_LARGE)
-
-
-cdef int on_headers_complete(llhttp_t* parser) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    head_complete(&downstream.exchange.request)
+cdef int on_headers_complete(llhttp_t* llhttp) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
+    head_complete(&downstream.exchange.request, downstream.parser.piece)
     # No upgrade is offered: the request is an ordinary one, and nothing behind it goes by unread.
-    parser.upgrade = 0
-    downstream.keep_alive = LLHTTP.should_keep_alive(parser)
-    downstream.begin_exchange(admit(downstream.exchange, parser))
+    llhttp.upgrade = 0
+    downstream.keep_alive = LLHTTP.should_keep_alive(llhttp)
+    downstream.begin_exchange(admit(downstream.exchange, llhttp))
     return -1 if downstream.state == LINGERING else 0
 
 
-cdef int on_chunk_header(llhttp_t* parser) noexcept:
-    return -1 if parser.content_length > MAX_CHUNK else 0
-
-
-cdef int on_body(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
+cdef int on_body(llhttp_t* llhttp, const char* at, size_t size) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
     if downstream.state == EXCHANGING:
         downstream.exchange.on_request_body(at, size)
     elif downstream.state == DISCARDING:
@@ -571,28 +522,19 @@ cdef int on_body(llhttp_t* parser, const char* at, size_t size) noexcept:
     return -1 if downstream.state == LINGERING or downstream.state == GONE else 0
 
 
-cdef int on_message_complete(llhttp_t* parser) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>parser.data
-    cdef Exchange exchange = downstream.exchange
-    if exchange.trailers.count:
-        head_complete(&exchange.trailers)
+cdef int on_message_complete(llhttp_t* llhttp) noexcept:
+    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
+    parser_end(&downstream.parser)
     if downstream.state == EXCHANGING:
-        exchange.on_request_end()
+        downstream.exchange.on_request_end()
     elif downstream.state == DISCARDING:
         downstream.state = AWAITING
         downstream.arm(downstream.clock.now_ms + downstream.worker.plan.idle_ms)
     return HPE_PAUSED
 
 
-LLHTTP.settings_init(&SETTINGS)
+parser_settings(&SETTINGS)
 SETTINGS.on_message_begin = on_message_begin
-SETTINGS.on_protocol = on_protocol
-SETTINGS.on_method = on_method
-SETTINGS.on_version = on_version
-SETTINGS.on_chunk_header = on_chunk_header
-SETTINGS.on_url = on_url
-SETTINGS.on_header_field = on_header_field
-SETTINGS.on_header_value = on_header_value
 SETTINGS.on_headers_complete = on_headers_complete
 SETTINGS.on_body = on_body
 SETTINGS.on_message_complete = on_message_complete

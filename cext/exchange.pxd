@@ -79,9 +79,11 @@ cdef class Exchange:
     cdef bint is_idempotent
     cdef int http_minor
     cdef Target target
-    cdef uint32_t authority_off     # Host as received, in the request's arena
+    cdef uint32_t authority_off     # Host as received, in the request's head
     cdef uint32_t authority_size
     cdef Buffer host                # lower-case name without port
+    cdef Buffer known_host          # the text that `host` was last parsed from …
+    cdef size_t known_host_length   # … and the length of its name
     cdef Framing request_framing
     cdef bint expects_continue
     cdef bint request_complete

@@ -105,6 +105,7 @@ cdef class Exchange:
         head_free(&self.request)
         head_free(&self.trailers)
         buffer_free(&self.host)
+        buffer_free(&self.known_host)
         buffer_free(&self.path)
         buffer_free(&self.upstream_path)
         buffer_free(&self.held)

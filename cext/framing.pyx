@@ -7,32 +7,15 @@ from libc.stdint cimport uint32_t
 from gateway.cext.head cimport (
     FIELD_CONTENT_LENGTH,
     FIELD_TRANSFER_ENCODING,
-    field_value,
+    find_field,
+    head_has,
     name_equals,
 )
+from gateway.cext.native cimport GwField
 
 cdef enum:
     # 18 digits always fit in 63 bits; nobody sends an exabyte.
     MAX_LENGTH_DIGITS = 18
-
-
-cdef struct Found:
-    uint32_t lengths, codings      # how many such fields
-    uint32_t length_at, coding_at
-
-
-cdef Found find_framing_fields(const Head* head) noexcept nogil:
-    cdef Found found
-    cdef uint32_t i
-    found.lengths = found.codings = found.length_at = found.coding_at = 0
-    for i in range(head.count):
-        if head.fields[i].id == FIELD_CONTENT_LENGTH:
-            found.lengths += 1
-            found.length_at = i
-        elif head.fields[i].id == FIELD_TRANSFER_ENCODING:
-            found.codings += 1
-            found.coding_at = i
-    return found
 
 
 cdef Framing verdict(BodyKind kind, uint64_t length) noexcept nogil:
@@ -55,41 +38,44 @@ cdef Framing parse_length(const char* text, uint32_t size) noexcept nogil:
     return verdict(BODY_LENGTH, length)
 
 
+cdef inline bint is_repeated(const Head* head) noexcept nogil:
+    return ((head.repeated >> FIELD_CONTENT_LENGTH) | (head.repeated >> FIELD_TRANSFER_ENCODING)) & 1
+
+
+cdef inline Framing length_of(const Head* head) noexcept nogil:
+    cdef const GwField* field = find_field(head, FIELD_CONTENT_LENGTH)
+    return parse_length(head.base + field.value_off, field.value_len)
+
+
+cdef inline bint is_chunked(const Head* head) noexcept nogil:
+    cdef const GwField* field = find_field(head, FIELD_TRANSFER_ENCODING)
+    return name_equals(head.base + field.value_off, field.value_len, b"chunked", 7)
+
+
 cdef Framing request_framing(const Head* head, int http_minor) noexcept nogil:
-    cdef Found found = find_framing_fields(head)
-    if found.codings:
-        # Section 6.1: a coding in HTTP/1.0, or beside a Content-Length, is the mark of an attack.
-        if http_minor == 0 or found.lengths or found.codings > 1:
-            return verdict(BODY_INVALID, 0)
-        if is_chunked(head, found.coding_at):
-            return verdict(BODY_CHUNKED, 0)
-        return verdict(BODY_UNKNOWN_CODING, 0)
-    if found.lengths == 0:
-        return verdict(BODY_NONE, 0)
-    if found.lengths > 1:
+    if is_repeated(head):
         return verdict(BODY_INVALID, 0)
-    return parse_length(field_value(head, found.length_at), head.fields[found.length_at].value_len)
-
-
-cdef bint is_chunked(const Head* head, uint32_t at) noexcept nogil:
-    return name_equals(field_value(head, at), head.fields[at].value_len, b"chunked", 7)
+    if head_has(head, FIELD_TRANSFER_ENCODING):
+        # Section 6.1: a coding in HTTP/1.0, or beside a Content-Length, is the mark of an attack.
+        if http_minor == 0 or head_has(head, FIELD_CONTENT_LENGTH):
+            return verdict(BODY_INVALID, 0)
+        return verdict(BODY_CHUNKED if is_chunked(head) else BODY_UNKNOWN_CODING, 0)
+    if head_has(head, FIELD_CONTENT_LENGTH):
+        return length_of(head)
+    return verdict(BODY_NONE, 0)
 
 
 cdef Framing response_framing(const Head* head, int status, bint to_head, int http_minor) noexcept nogil:
     """`to_head`: the request was HEAD, so the fields describe a body that is not sent."""
-    cdef Found found = find_framing_fields(head)
-    cdef Framing framing
-    if found.lengths > 1 or found.codings > 1 or (found.lengths and found.codings):
+    cdef Framing framing = verdict(BODY_UNTIL_CLOSE, 0)
+    if is_repeated(head):
         return verdict(BODY_INVALID, 0)
-    if found.codings and (http_minor == 0 or not is_chunked(head, found.coding_at)):
-        return verdict(BODY_INVALID, 0)
-    framing = verdict(BODY_UNTIL_CLOSE, 0)
-    if found.lengths:
-        framing = parse_length(field_value(head, found.length_at), head.fields[found.length_at].value_len)
-        if framing.kind == BODY_INVALID:
-            return framing
-    elif found.codings:
+    if head_has(head, FIELD_TRANSFER_ENCODING):
+        if http_minor == 0 or head_has(head, FIELD_CONTENT_LENGTH) or not is_chunked(head):
+            return verdict(BODY_INVALID, 0)
         framing = verdict(BODY_CHUNKED, 0)
-    if to_head or status < 200 or status == 204 or status == 304:
-        return verdict(BODY_NONE, framing.length)
+    elif head_has(head, FIELD_CONTENT_LENGTH):
+        framing = length_of(head)
+    if framing.kind != BODY_INVALID and (to_head or status < 200 or status == 204 or status == 304):
+        framing.kind = BODY_NONE
     return framing

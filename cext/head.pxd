@@ -1,7 +1,7 @@
-"""A message head as data: one arena of bytes, a table of fields that point into it.
+"""A message head as data: a table of fields that point into its bytes.
 
-Filled piece by piece from llhttp's spans, so a head that arrives a byte at a time costs no more memory
-than one that arrives whole. Independent of the HTTP version and of sockets.
+A head that arrives in one piece is read where it lies; one that arrives in several is gathered first. Offsets
+count from the head's first byte in both cases. Independent of the HTTP version and of sockets.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -44,14 +44,20 @@ cdef enum FieldId:
 
 
 cdef struct Head:
-    Buffer arena
+    const char* base                # the head's bytes; offsets count from here
+    size_t size                     # of those, how many are there
+    Buffer kept                     # earlier pieces of a head that did not arrive whole, or an own copy
+    size_t limit                    # bytes of the head
     GwField* fields
     uint32_t count
     uint32_t capacity               # of `fields`, grown as needed up to MAX_FIELDS
-    uint32_t target_size            # the request target stands at the arena's start
+    uint32_t target_off
+    uint32_t target_size
+    uint64_t seen                   # a bit for each FieldId that occurs
+    uint64_t repeated               # … and for each that occurs more than once
+    bint open                       # begun and not complete
     bint in_value                   # the last span belonged to a field's value
     bint overflow                   # a limit was passed; nothing more is stored
-    size_t limit                    # bytes of target, names and values together
 
 
 cdef enum TargetForm:
@@ -62,7 +68,7 @@ cdef enum TargetForm:
 
 
 cdef struct Target:
-    # A request target taken apart; spans are offsets into the arena
+    # A request target taken apart; spans are offsets into the head
     TargetForm form
     uint32_t host_off, host_size    # empty unless absolute
     uint32_t path_off, path_size
@@ -71,19 +77,32 @@ cdef struct Target:
 
 
 cdef void head_free(Head* head) noexcept nogil
-cdef void head_reset(Head* head, size_t limit) noexcept nogil
-cdef void head_target(Head* head, const char* at, size_t size) noexcept nogil
-cdef void head_name(Head* head, const char* at, size_t size) noexcept nogil
-cdef void head_value(Head* head, const char* at, size_t size) noexcept nogil
-cdef void head_complete(Head* head) noexcept nogil
+cdef void head_reset(Head* head, size_t limit, const char* piece, size_t size) noexcept nogil
+cdef void head_piece(Head* head, const char* piece, size_t size) noexcept nogil
+cdef void head_keep(Head* head, const char* piece, size_t size) noexcept nogil
+cdef void head_own(Head* head) noexcept nogil
+cdef void head_target(Head* head, uint32_t offset, size_t size) noexcept nogil
+cdef void head_name(Head* head, uint32_t offset, size_t size) noexcept nogil
+cdef void head_value(Head* head, uint32_t offset, size_t size) noexcept nogil
+cdef void head_complete(Head* head, const char* piece) noexcept nogil
 cdef uint32_t classify(const char* name, size_t size) noexcept nogil
 cdef bint name_equals(const char* name, size_t size, const char* lower, size_t lower_size) noexcept nogil
 cdef bint token_in_list(const char* list, size_t size, const char* token, size_t token_size) noexcept nogil
-cdef Target split_target(const char* target, size_t size) noexcept nogil
+cdef Target split_target(const char* target, size_t size, uint32_t offset) noexcept nogil
 cdef int64_t parse_host(const char* host, size_t size, char* out) noexcept nogil
 
+cdef inline bint head_has(const Head* head, uint32_t id) noexcept nogil:
+    return (head.seen >> id) & 1
+
+cdef inline const GwField* find_field(const Head* head, uint32_t id) noexcept nogil:
+    """The first field with this id; there must be one (`head_has`)."""
+    cdef uint32_t i = 0
+    while head.fields[i].id != id:
+        i += 1
+    return &head.fields[i]
+
 cdef inline const char* field_name(const Head* head, uint32_t index) noexcept nogil:
-    return head.arena.data + head.fields[index].name_off
+    return head.base + head.fields[index].name_off
 
 cdef inline const char* field_value(const Head* head, uint32_t index) noexcept nogil:
-    return head.arena.data + head.fields[index].value_off
+    return head.base + head.fields[index].value_off

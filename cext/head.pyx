@@ -5,48 +5,93 @@ from libc.string cimport memchr, memcmp, memset
 
 from gateway.cext.buffer cimport buffer_free, buffer_put
 
+cdef enum:
+    # "\r\n" behind a field, which lets whole lines be copied
+    LINE_END = 2
+
 
 cdef void head_free(Head* head) noexcept nogil:
-    buffer_free(&head.arena)
+    buffer_free(&head.kept)
     free(head.fields)
     head.fields = NULL
     head.count = head.capacity = 0
 
 
-cdef void head_reset(Head* head, size_t limit) noexcept nogil:
-    head.arena.size = 0
-    head.count = 0
-    head.target_size = 0
-    head.in_value = False
-    head.overflow = False
+cdef void head_reset(Head* head, size_t limit, const char* piece, size_t size) noexcept nogil:
+    """Begins a new head, whose bytes come in `piece`."""
+    head.kept.size = 0
     head.limit = limit
+    head.count = 0
+    head.target_off = head.target_size = 0
+    head.seen = head.repeated = 0
+    head.in_value = head.overflow = False
+    head.open = True
+    head.base = piece
+    head.size = size
 
 
-cdef inline bint has_room(Head* head, size_t size) noexcept nogil:
-    # Four bytes a field stand for ": " and CRLF, so that empty fields are not free.
-    if head.arena.size + 4 * head.count + size > head.limit:
+cdef void head_piece(Head* head, const char* piece, size_t size) noexcept nogil:
+    """The bytes that are parsed from here on; offsets go on behind what was kept."""
+    if head.open and head.kept.size == 0:
+        head.base = piece
+        head.size = size
+
+
+cdef void head_keep(Head* head, const char* piece, size_t size) noexcept nogil:
+    """The piece ends and the head does not: its bytes will go, so they are gathered."""
+    buffer_put(&head.kept, piece, size)
+    if head.kept.size > head.limit:
+        head.overflow = True
+
+
+cdef void head_own(Head* head) noexcept nogil:
+    """Copies a head that lies in somebody else's memory, which is about to go."""
+    cdef size_t size
+    if head.kept.size == 0 and (head.count or head.target_size):
+        size = min_size(head_end(head) + LINE_END, head.size)
+        buffer_put(&head.kept, head.base, size)
+        head.base = head.kept.data
+        head.size = size
+
+
+cdef inline size_t min_size(size_t a, size_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline size_t head_end(const Head* head) noexcept nogil:
+    if head.count == 0:
+        return head.target_off + head.target_size
+    return head.fields[head.count - 1].value_off + head.fields[head.count - 1].value_len
+
+
+cdef inline bint has_room(Head* head, size_t end) noexcept nogil:
+    if end > head.limit:
         head.overflow = True
     return not head.overflow
 
 
-cdef void head_target(Head* head, const char* at, size_t size) noexcept nogil:
-    if has_room(head, size):
-        buffer_put(&head.arena, at, size)
+cdef void head_target(Head* head, uint32_t offset, size_t size) noexcept nogil:
+    if has_room(head, offset + size):
+        if head.target_size == 0:
+            head.target_off = offset
         head.target_size += <uint32_t>size
 
 
-cdef void close_field(Head* head) noexcept nogil:
+cdef void head_name(Head* head, uint32_t offset, size_t size) noexcept nogil:
     cdef GwField* field
-    if head.count:
+    if not has_room(head, offset + size):
+        return
+    if head.in_value or head.count == 0:
+        if head.count == head.capacity and not grow(head):
+            return
+        field = &head.fields[head.count]
+        head.count += 1
+        head.in_value = False
+        field.name_off = field.value_off = offset
+        field.name_len = field.value_len = 0
+    else:
         field = &head.fields[head.count - 1]
-        # Trailing white space is not part of a value (RFC 9110 section 5.5).
-        while field.value_len and is_blank(head.arena.data[field.value_off + field.value_len - 1]):
-            field.value_len -= 1
-        field.id = classify(head.arena.data + field.name_off, field.name_len)
-
-
-cdef inline bint is_blank(char byte) noexcept nogil:
-    return byte == 32 or byte == 9
+    field.name_len += <uint32_t>size
 
 
 cdef bint grow(Head* head) noexcept nogil:
@@ -60,43 +105,43 @@ cdef bint grow(Head* head) noexcept nogil:
     return True
 
 
-cdef void head_name(Head* head, const char* at, size_t size) noexcept nogil:
+cdef void head_value(Head* head, uint32_t offset, size_t size) noexcept nogil:
     cdef GwField* field
-    if not has_room(head, size):
-        return
-    if head.in_value or head.count == 0:
-        close_field(head)
-        if head.count == head.capacity and not grow(head):
-            return
-        field = &head.fields[head.count]
-        head.count += 1
-        head.in_value = False
-        field.name_off = <uint32_t>head.arena.size
-        field.name_len = 0
-        field.value_off = field.name_off
-        field.value_len = 0
-        field.id = FIELD_OTHER
-    else:
-        field = &head.fields[head.count - 1]
-    buffer_put(&head.arena, at, size)
-    field.name_len += <uint32_t>size
-
-
-cdef void head_value(Head* head, const char* at, size_t size) noexcept nogil:
-    cdef GwField* field
-    if not has_room(head, size):
+    if not has_room(head, offset + size):
         return
     field = &head.fields[head.count - 1]
     if not head.in_value:
         head.in_value = True
-        field.value_off = <uint32_t>head.arena.size
-    buffer_put(&head.arena, at, size)
+        field.value_off = offset
     field.value_len += <uint32_t>size
 
 
-cdef void head_complete(Head* head) noexcept nogil:
-    close_field(head)
-    head.in_value = True
+cdef void head_complete(Head* head, const char* piece) noexcept nogil:
+    """All fields are there: trims and classifies them. `piece`: the bytes being parsed now."""
+    cdef uint32_t i
+    cdef size_t end
+    cdef uint64_t bit
+    cdef GwField* field
+    if head.kept.size:
+        end = head_end(head)
+        if end > head.kept.size:
+            buffer_put(&head.kept, piece, end - head.kept.size)
+        head.base = head.kept.data
+        head.size = head.kept.size
+    for i in range(head.count):
+        field = &head.fields[i]
+        # Trailing white space is not part of a value (RFC 9110 section 5.5).
+        while field.value_len and is_blank(head.base[field.value_off + field.value_len - 1]):
+            field.value_len -= 1
+        field.id = classify(head.base + field.name_off, field.name_len)
+        bit = <uint64_t>1 << field.id
+        head.repeated |= head.seen & bit
+        head.seen |= bit
+    head.open = False
+
+
+cdef inline bint is_blank(char byte) noexcept nogil:
+    return byte == 32 or byte == 9
 
 
 cdef bint name_equals(const char* name, size_t size, const char* lower, size_t lower_size) noexcept nogil:
@@ -219,8 +264,9 @@ cdef bint token_in_list(const char* list, size_t size, const char* token, size_t
     return False
 
 
-cdef Target split_target(const char* target, size_t size) noexcept nogil:
-    """RFC 9112 section 3.2. Authority-form belongs to CONNECT alone, which is refused before."""
+cdef Target split_target(const char* target, size_t size, uint32_t offset) noexcept nogil:
+    """RFC 9112 section 3.2. Authority-form belongs to CONNECT alone, which is refused
+    before. `offset`: where the target stands in its head."""
     cdef Target parts
     cdef size_t start = 0, end
     cdef const char* mark
@@ -242,16 +288,16 @@ cdef Target split_target(const char* target, size_t size) noexcept nogil:
         end = start
         while end < size and target[end] != 47 and target[end] != 63:
             end += 1
-        parts.host_off = <uint32_t>start
+        parts.host_off = offset + <uint32_t>start
         parts.host_size = <uint32_t>(end - start)
         start = end
     mark = <const char*>memchr(target + start, 63, size - start)
     end = size if mark == NULL else mark - target
-    parts.path_off = <uint32_t>start
+    parts.path_off = offset + <uint32_t>start
     parts.path_size = <uint32_t>(end - start)
     if mark != NULL:
         parts.has_query = True
-        parts.query_off = <uint32_t>(end + 1)
+        parts.query_off = offset + <uint32_t>(end + 1)
         parts.query_size = <uint32_t>(size - end - 1)
     return parts
 

@@ -27,6 +27,7 @@ from gateway.cext.refusal cimport (
     UPSTREAM_CONNECT_FAILED,
     UPSTREAM_CONNECT_TIMEOUT,
     UPSTREAM_OVERLOADED,
+    UPSTREAM_RESET,
 )
 from gateway.cext.upstream cimport Http1Upstream
 
@@ -110,6 +111,11 @@ cdef class Pool:
             self.worker.spawn(dial(self, Http1Upstream(self)))
 
     cdef void dialed(self, Upstream upstream):
+        if not upstream.is_open():
+            # Accepted and closed before we came to use it.
+            upstream.state = CLOSED
+            self.dial_failed(UPSTREAM_RESET)
+            return
         self.worker.clock.read()
         self.dialing -= 1
         self.release(upstream)
@@ -146,8 +152,8 @@ cdef class Pool:
             self.idle.append(upstream)
 
     cdef void forget(self, Upstream upstream):
-        """A connection is closed or lost; its place is free."""
-        if upstream.state == CLOSED:
+        """A connection is closed or lost; its place is free. While it is being dialled, `dial` accounts for it."""
+        if upstream.state == CLOSED or upstream.state == DIALING:
             return
         if upstream.state == IDLE:
             self.idle.remove(upstream)

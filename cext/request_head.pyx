@@ -7,7 +7,7 @@ what the gateway has to say comes last.
 from libc.stdint cimport uint32_t
 from libc.string cimport strlen
 
-from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_uint
+from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_uint, buffer_reserve
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH
 from gateway.cext.head cimport (
     FIELD_CONNECTION,
@@ -23,9 +23,15 @@ from gateway.cext.head cimport (
     FIELD_VIA,
     field_name,
     field_value,
+    head_has,
     name_equals,
     token_in_list,
 )
+from gateway.cext.native cimport GwField
+
+cdef enum:
+    # Host, framing, X-Forwarded-*, Via and X-Correlation-ID, generously
+    OWN_FIELDS = 512
 
 
 cdef void write_field(const Head* head, unsigned int index, Buffer* out) noexcept:
@@ -35,26 +41,52 @@ cdef void write_field(const Head* head, unsigned int index, Buffer* out) noexcep
     buffer_put(out, b"\r\n", 2)
 
 
+cdef void copy_field(const Head* head, unsigned int index, Lines* lines, Buffer* out) noexcept:
+    """Writes a field, together with its neighbours where their lines stand as we would write them."""
+    cdef const GwField* field = &head.fields[index]
+    cdef const char* line = head.base + field.name_off
+    cdef const char* end = head.base + field.value_off + field.value_len
+    if (field.value_off == field.name_off + field.name_len + 2
+            and field.value_off + field.value_len + 2 <= head.size
+            and line[field.name_len] == 58 and line[field.name_len + 1] == 32
+            and end[0] == 13 and end[1] == 10):
+        if line != lines.end:
+            flush_lines(lines, out)
+            lines.start = line
+        lines.end = end + 2
+    else:
+        flush_lines(lines, out)
+        write_field(head, index, out)
+
+
+cdef void flush_lines(Lines* lines, Buffer* out) noexcept:
+    buffer_put(out, lines.start, lines.end - lines.start)
+    lines.start = lines.end = NULL
+
+
 cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_authority) noexcept:
     cdef const Head* head = &exchange.request
     cdef bint nominations = has_nominations(head)
     cdef bint wants_trailers = False
+    cdef Lines lines = Lines(NULL, NULL)
     cdef uint32_t i, id
+    buffer_reserve(out, head.size + OWN_FIELDS)
     write_request_line(exchange, out)
     write_host(exchange, out, endpoint_authority)
     for i in range(head.count):
         id = head.fields[i].id
         if id == FIELD_OTHER or id == FIELD_NO_TRAILER or id == FIELD_VIA or id == FIELD_DATE:
             if not nominations or not is_nominated(head, i):
-                write_field(head, i, out)
+                copy_field(head, i, &lines, out)
         elif id == FIELD_TRAILER:
             if exchange.request_framing.kind == BODY_CHUNKED:
-                write_field(head, i, out)
+                copy_field(head, i, &lines, out)
         elif id == FIELD_TE:
             wants_trailers = token_in_list(field_value(head, i), head.fields[i].value_len, b"trailers", 8)
         elif id == FIELD_FORWARDED or id == FIELD_FORWARDED_PROTO or id == FIELD_FORWARDED_HOST:
             if exchange.trusted:
-                write_field(head, i, out)
+                copy_field(head, i, &lines, out)
+    flush_lines(&lines, out)
     if wants_trailers:
         # TE is a matter of each hop; we pass trailers on, so we may ask for them.
         put(out, b"TE: trailers\r\nConnection: TE\r\n")
@@ -69,7 +101,7 @@ cdef void write_request_line(Exchange exchange, Buffer* out) noexcept:
     buffer_put(out, exchange.upstream_path.data, exchange.upstream_path.size)
     if exchange.target.has_query:
         buffer_put_char(out, 63)
-        buffer_put(out, exchange.request.arena.data + exchange.target.query_off, exchange.target.query_size)
+        buffer_put(out, exchange.request.base + exchange.target.query_off, exchange.target.query_size)
     put(out, b" HTTP/1.1\r\n")
 
 
@@ -79,7 +111,7 @@ cdef void write_host(Exchange exchange, Buffer* out, bytes endpoint_authority) n
     if host is not None:
         buffer_put(out, host, len(host))
     elif exchange.authority_size:
-        buffer_put(out, exchange.request.arena.data + exchange.authority_off, exchange.authority_size)
+        buffer_put(out, exchange.request.base + exchange.authority_off, exchange.authority_size)
     else:
         buffer_put(out, endpoint_authority, len(endpoint_authority))
     buffer_put(out, b"\r\n", 2)
@@ -100,8 +132,8 @@ cdef void write_own_fields(Exchange exchange, Buffer* out) noexcept:
     cdef bint has_proto = False, has_host = False
     put(out, b"X-Forwarded-For: ")
     if exchange.trusted:
-        has_proto = names(&exchange.request, FIELD_FORWARDED_PROTO)
-        has_host = names(&exchange.request, FIELD_FORWARDED_HOST)
+        has_proto = head_has(&exchange.request, FIELD_FORWARDED_PROTO)
+        has_host = head_has(&exchange.request, FIELD_FORWARDED_HOST)
         write_forwarded_for(&exchange.request, out)
     put(out, exchange.peer)
     if not has_proto:
@@ -109,7 +141,7 @@ cdef void write_own_fields(Exchange exchange, Buffer* out) noexcept:
         put(out, exchange.scheme)
     if not has_host and exchange.authority_size:
         put(out, b"\r\nX-Forwarded-Host: ")
-        buffer_put(out, exchange.request.arena.data + exchange.authority_off, exchange.authority_size)
+        buffer_put(out, exchange.request.base + exchange.authority_off, exchange.authority_size)
     put(out, b"\r\nVia: 1.1 gateway\r\nX-Correlation-ID: " if exchange.http_minor
         else b"\r\nVia: 1.0 gateway\r\nX-Correlation-ID: ")
     buffer_put(out, exchange.correlation_id, exchange.correlation_size)
@@ -125,14 +157,6 @@ cdef void write_forwarded_for(const Head* head, Buffer* out) noexcept:
             buffer_put(out, b", ", 2)
 
 
-cdef bint names(const Head* head, uint32_t id) noexcept:
-    cdef uint32_t i
-    for i in range(head.count):
-        if head.fields[i].id == id:
-            return True
-    return False
-
-
 cdef void write_trailers(const Head* trailers, Buffer* out) noexcept:
     """Trailer fields that stay metadata: nothing that frames, routes or authenticates (section 6.5.1)."""
     cdef uint32_t i
@@ -144,6 +168,8 @@ cdef void write_trailers(const Head* trailers, Buffer* out) noexcept:
 cdef bint has_nominations(const Head* head) noexcept:
     """Whether a Connection field names anything but the usual options."""
     cdef uint32_t i
+    if not head_has(head, FIELD_CONNECTION):
+        return False
     for i in range(head.count):
         if head.fields[i].id == FIELD_CONNECTION:
             if not is_usual(field_value(head, i), head.fields[i].value_len):

@@ -14,9 +14,17 @@ from gateway.cext.head cimport (
     FIELD_TE,
     FIELD_TRAILER,
     FIELD_TRANSFER_ENCODING,
+    head_has,
 )
 from gateway.cext.refusal cimport reason_phrase
-from gateway.cext.request_head cimport has_nominations, is_nominated, write_field
+from gateway.cext.request_head cimport (
+    Lines,
+    copy_field,
+    flush_lines,
+    has_nominations,
+    is_nominated,
+    write_field,
+)
 
 cdef enum:
     DATE_BYTES = 29     # IMF-fixdate (RFC 9110 section 5.6.7)
@@ -36,7 +44,8 @@ cdef void write_status_line(int status, Buffer* out) noexcept:
 cdef void write_response_head(Exchange exchange, const Head* head, Persistence persistence, bint chunked,
                               const char* date, Buffer* out) noexcept:
     cdef bint nominations = has_nominations(head)
-    cdef bint has_date = False
+    cdef bint has_date = head_has(head, FIELD_DATE)
+    cdef Lines lines = Lines(NULL, NULL)
     cdef uint32_t i, id
     write_status_line(exchange.status, out)
     for i in range(head.count):
@@ -53,9 +62,8 @@ cdef void write_response_head(Exchange exchange, const Head* head, Persistence p
                 continue
         elif nominations and is_nominated(head, i):
             continue
-        if id == FIELD_DATE:
-            has_date = True
-        write_field(head, i, out)
+        copy_field(head, i, &lines, out)
+    flush_lines(&lines, out)
     if exchange.response_framing.kind == BODY_LENGTH:
         write_length(exchange.response_framing.length, out)
     elif chunked:

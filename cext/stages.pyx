@@ -63,7 +63,7 @@ cdef Verdict match(Exchange exchange) noexcept:
 
 
 cdef bint canonical_path(Exchange exchange) noexcept:
-    cdef const char* raw = exchange.request.arena.data + exchange.target.path_off
+    cdef const char* raw = exchange.request.base + exchange.target.path_off
     cdef size_t size = exchange.target.path_size
     cdef int64_t written
     if size == 0:
@@ -82,7 +82,7 @@ cdef bint canonical_path(Exchange exchange) noexcept:
 
 cdef bint is_clean_query(Exchange exchange) noexcept:
     """Printable ASCII without `#`: it is forwarded as it is."""
-    cdef const char* query = exchange.request.arena.data + exchange.target.query_off
+    cdef const char* query = exchange.request.base + exchange.target.query_off
     cdef uint32_t i
     for i in range(exchange.target.query_size):
         if not 33 <= query[i] <= 126 or query[i] == 35:
@@ -98,7 +98,7 @@ cdef void describe(Exchange exchange, GwRequest* request) noexcept:
     request.host_len = exchange.host.size
     request.path = <const uint8_t*>exchange.path.data
     request.path_len = exchange.path.size
-    request.arena = <const uint8_t*>exchange.request.arena.data
+    request.arena = <const uint8_t*>exchange.request.base
     request.query = request.arena + exchange.target.query_off
     request.query_len = exchange.target.query_size
     request.fields = exchange.request.fields

@@ -3,7 +3,7 @@
 from gateway.cext.exchange cimport Exchange, Upstream
 from gateway.cext.framing cimport Framing
 from gateway.cext.head cimport Head
-from gateway.cext.llhttp cimport llhttp_t
+from gateway.cext.parser cimport Parser
 from gateway.cext.pool cimport Pool
 from gateway.cext.refusal cimport Code
 from gateway.cext.wire cimport Wire
@@ -12,7 +12,7 @@ from gateway.cext.wire cimport Wire
 cdef class Http1Upstream(Upstream):
     cdef Pool pool
     cdef Wire wire
-    cdef llhttp_t parser
+    cdef Parser parser
     cdef Head head
     cdef Head trailers
     cdef Framing framing

@@ -12,19 +12,26 @@ from gateway.cext.framing cimport (
     BODY_UNTIL_CLOSE,
     response_framing,
 )
-from gateway.cext.head cimport head_complete, head_free, head_name, head_reset, head_value
+from gateway.cext.head cimport head_complete, head_free
 from gateway.cext.llhttp cimport (
     F_CONNECTION_CLOSE,
     F_CONNECTION_KEEP_ALIVE,
     HPE_OK,
     HPE_PAUSED,
     HTTP_RESPONSE,
-    MAX_CHUNK,
-    Llhttp,
-    llhttp_functions,
     llhttp_settings_t,
+    llhttp_t,
 )
 from gateway.cext.native cimport GW_UPSTREAM_RESETS_TOTAL
+from gateway.cext.parser cimport (
+    parser_begin,
+    parser_end,
+    parser_execute,
+    parser_finish,
+    parser_init,
+    parser_resume,
+    parser_settings,
+)
 from gateway.cext.pool cimport DIALING, IDLE
 from gateway.cext.refusal cimport UPSTREAM_PROTOCOL_ERROR, UPSTREAM_RESET, UPSTREAM_TIMEOUT
 from gateway.cext.request_head cimport write_request_head, write_trailers
@@ -40,7 +47,6 @@ cdef enum:
     # What on_headers_complete returns to say that no body follows
     NO_BODY = 1
 
-cdef const Llhttp* LLHTTP = llhttp_functions()
 cdef llhttp_settings_t SETTINGS
 
 
@@ -50,8 +56,7 @@ cdef class Http1Upstream(Upstream):
         self.wire = Wire()
         self.wire.keeps_reading = True
         self.state = DIALING
-        LLHTTP.init(&self.parser, HTTP_RESPONSE, &SETTINGS)
-        self.parser.data = <void*>self
+        parser_init(&self.parser, HTTP_RESPONSE, &SETTINGS, &self.trailers, <void*>self)
 
     def __dealloc__(self):
         head_free(&self.head)
@@ -79,11 +84,11 @@ cdef class Http1Upstream(Upstream):
         self.got_bytes = True
         if self.head_done and self.pool.stream_idle_ms:
             self.arm(self.clock.now_ms + self.pool.stream_idle_ms)
-        error = LLHTTP.execute(&self.parser, at, size)
+        error = parser_execute(&self.parser, at, size)
         if self.exchange is None:
             return
         if error == HPE_PAUSED and self.message_done:
-            self.complete(size - (self.parser.error_pos - at))
+            self.complete(size - (self.parser.llhttp.error_pos - at))
         elif error == HPE_OK:
             exchange.downstream.flush()
         else:
@@ -92,7 +97,7 @@ cdef class Http1Upstream(Upstream):
     def eof_received(self):
         cdef Exchange exchange = self.exchange
         if exchange is not None:
-            LLHTTP.finish(&self.parser)
+            parser_finish(&self.parser)
             if self.message_done:
                 self.keep_alive = False
                 self.complete(0)
@@ -129,8 +134,8 @@ cdef class Http1Upstream(Upstream):
         """Idle from here on."""
         self.resume_response()
         buffer_trim(&self.wire.out, RESTING_BYTES)
-        self.head.arena.size = 0
-        buffer_trim(&self.head.arena, RESTING_BYTES)
+        self.head.kept.size = 0
+        buffer_trim(&self.head.kept, RESTING_BYTES)
         self.arm(self.clock.now_ms + idle_ms if idle_ms else NEVER)
 
     cdef void read_failed(self, Code code):
@@ -150,7 +155,7 @@ cdef class Http1Upstream(Upstream):
         self.exchange = None
         exchange.upstream = None
         if self.keep_alive and leftover == 0 and exchange.request_complete and not self.wire.broken:
-            LLHTTP.resume(&self.parser)
+            parser_resume(&self.parser)
             self.pool.release(self)
         else:
             self.abort()
@@ -163,7 +168,6 @@ cdef class Http1Upstream(Upstream):
         self.sends_chunks = exchange.request_framing.kind == BODY_CHUNKED
         self.got_bytes = self.head_done = self.message_done = False
         self.interim_count = 0
-        self.trailers.count = 0
         write_request_head(exchange, &self.wire.out, self.pool.authority)
         limit_ms = self.pool.response_ms if exchange.request_complete else self.pool.stream_idle_ms
         self.arm(self.clock.now_ms + limit_ms if limit_ms else NEVER)
@@ -211,49 +215,29 @@ cdef class Http1Upstream(Upstream):
 
 # --- the parser's callbacks --------------------------------------------------------------------------
 
-cdef int on_message_begin(llhttp_t* parser) noexcept:
-    cdef Http1Upstream upstream = <Http1Upstream>parser.data
-    head_reset(&upstream.head, MAX_RESPONSE_HEAD)
+cdef int on_message_begin(llhttp_t* llhttp) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>llhttp.data
+    parser_begin(&upstream.parser, &upstream.head, MAX_RESPONSE_HEAD)
     upstream.reason_size = 0
     return 0
 
 
-cdef int on_status(llhttp_t* parser, const char* at, size_t size) noexcept:
+cdef int on_status(llhttp_t* llhttp, const char* at, size_t size) noexcept:
     """The reason phrase is not forwarded, but it is bounded."""
-    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+    cdef Http1Upstream upstream = <Http1Upstream>llhttp.data
     upstream.reason_size += size
     return -1 if upstream.reason_size > MAX_REASON else 0
 
 
-cdef int on_chunk_header(llhttp_t* parser) noexcept:
-    return -1 if parser.content_length > MAX_CHUNK else 0
-
-
-cdef int on_header_field(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Upstream upstream = <Http1Upstream>parser.data
-    cdef Head* head = &upstream.trailers if upstream.head_done else &upstream.head
-    if upstream.head_done and head.count == 0:
-        head_reset(head, MAX_RESPONSE_HEAD)
-    head_name(head, at, size)
-    return -1 if head.overflow else 0
-
-
-cdef int on_header_value(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Upstream upstream = <Http1Upstream>parser.data
-    cdef Head* head = &upstream.trailers if upstream.head_done else &upstream.head
-    head_value(head, at, size)
-    return -1 if head.overflow else 0
-
-
-cdef int on_headers_complete(llhttp_t* parser) noexcept:
-    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+cdef int on_headers_complete(llhttp_t* llhttp) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>llhttp.data
     cdef Exchange exchange = upstream.exchange
-    cdef int status = parser.status_code
-    if exchange is None or parser.http_major != 1 or status < 100 or status > 599 or status == 101:
+    cdef int status = llhttp.status_code
+    if exchange is None or llhttp.http_major != 1 or status < 100 or status > 599 or status == 101:
         # 101 answers an Upgrade, and none was forwarded.
         return -1
-    head_complete(&upstream.head)
-    upstream.framing = response_framing(&upstream.head, status, exchange.is_head, parser.http_minor)
+    head_complete(&upstream.head, upstream.parser.piece)
+    upstream.framing = response_framing(&upstream.head, status, exchange.is_head, llhttp.http_minor)
     if upstream.framing.kind == BODY_INVALID:
         return -1
     if status < 200:
@@ -263,43 +247,39 @@ cdef int on_headers_complete(llhttp_t* parser) noexcept:
         exchange.on_interim(status, &upstream.head)
         return NO_BODY
     upstream.head_done = True
-    upstream.keep_alive = upstream.framing.kind != BODY_UNTIL_CLOSE and is_persistent(parser)
+    upstream.keep_alive = upstream.framing.kind != BODY_UNTIL_CLOSE and is_persistent(llhttp)
     upstream.arm(upstream.clock.now_ms + upstream.pool.stream_idle_ms if upstream.pool.stream_idle_ms else NEVER)
     exchange.on_response_head(status, &upstream.head, upstream.framing)
     return NO_BODY if upstream.framing.kind == BODY_NONE else 0
 
 
-cdef bint is_persistent(llhttp_t* parser) noexcept:
+cdef bint is_persistent(const llhttp_t* llhttp) noexcept:
     """RFC 9112 section 9.3. (llhttp's own verdict does not know yet that a HEAD's answer has no body.)"""
-    if parser.http_minor:
-        return not parser.flags & F_CONNECTION_CLOSE
-    return (parser.flags & F_CONNECTION_KEEP_ALIVE) != 0
+    if llhttp.http_minor:
+        return not llhttp.flags & F_CONNECTION_CLOSE
+    return (llhttp.flags & F_CONNECTION_KEEP_ALIVE) != 0
 
 
-cdef int on_body(llhttp_t* parser, const char* at, size_t size) noexcept:
-    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+cdef int on_body(llhttp_t* llhttp, const char* at, size_t size) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>llhttp.data
     if upstream.exchange is None:
         return -1
     upstream.exchange.on_response_body(at, size)
     return -1 if upstream.exchange is None else 0
 
 
-cdef int on_message_complete(llhttp_t* parser) noexcept:
-    cdef Http1Upstream upstream = <Http1Upstream>parser.data
+cdef int on_message_complete(llhttp_t* llhttp) noexcept:
+    cdef Http1Upstream upstream = <Http1Upstream>llhttp.data
     if not upstream.head_done:
         return 0
-    if upstream.trailers.count:
-        head_complete(&upstream.trailers)
+    parser_end(&upstream.parser)
     upstream.message_done = True
     return HPE_PAUSED
 
 
-LLHTTP.settings_init(&SETTINGS)
+parser_settings(&SETTINGS)
 SETTINGS.on_message_begin = on_message_begin
 SETTINGS.on_status = on_status
-SETTINGS.on_header_field = on_header_field
-SETTINGS.on_header_value = on_header_value
 SETTINGS.on_headers_complete = on_headers_complete
-SETTINGS.on_chunk_header = on_chunk_header
 SETTINGS.on_body = on_body
 SETTINGS.on_message_complete = on_message_complete

@@ -3,6 +3,7 @@
 import os
 
 from libc.stdint cimport int64_t, uintptr_t
+from libc.string cimport memcpy
 
 from gateway.cext.downstream cimport Http1Downstream
 from gateway.cext.native cimport (
@@ -24,6 +25,10 @@ from gateway.cext.pool cimport Pool
 
 # Resolution of timeouts, heartbeat and log flush. Ten wake-ups a second cost nothing that can be measured.
 TICK_S = 0.1
+
+cdef bytes HEX = bytes(range(256)).hex().encode()
+# Two digits for each byte value
+cdef const char* HEX_PAIRS = HEX
 
 
 cdef class Worker:
@@ -167,12 +172,11 @@ cdef class Worker:
 
     cdef uint32_t make_id(self, char* out) noexcept:
         """Writes 128 random bits as 32 hexadecimal digits; returns their number."""
-        cdef const char* digits = b"0123456789abcdef"
         cdef uint64_t bits
         cdef int half, i
         for half in range(2):
             bits = self.random()
-            for i in range(16):
-                out[16 * half + i] = digits[bits & 15]
-                bits >>= 4
+            for i in range(8):
+                memcpy(out + 16 * half + 2 * i, HEX_PAIRS + 2 * (bits & 255), 2)
+                bits >>= 8
         return 32
