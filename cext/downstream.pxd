@@ -46,6 +46,7 @@ cdef class Http1Downstream(Downstream):
     cdef bint write_paused
     cdef bint eof                   # the client has closed its sending side
     cdef int read_stops
+    cdef uint64_t head_due_ms       # counted from the head's first byte, however it drips in
     cdef uint64_t body_mark         # body bytes at the timer's last look
     cdef size_t backlog_mark        # unsent bytes at the timer's last look
     cdef uint64_t discarded

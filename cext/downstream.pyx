@@ -234,7 +234,7 @@ cdef class Http1Downstream(Downstream):
             head_own(&self.exchange.request)
             head_own(&self.exchange.trailers)
         elif self.state == READING_HEAD:
-            self.arm(self.clock.now_ms + self.worker.plan.head_ms)
+            self.arm(self.head_due_ms)
         if size:
             buffer_put(&self.pending, data, size)
 
@@ -497,6 +497,7 @@ cdef int on_message_begin(llhttp_t* llhttp) noexcept:
     downstream.state = READING_HEAD
     downstream.empty_line = NO_EMPTY_LINE
     downstream.exchange.started_ns = downstream.clock.now_ns
+    downstream.head_due_ms = downstream.clock.now_ms + downstream.worker.plan.head_ms
     parser_begin(&downstream.parser, &downstream.exchange.request, downstream.worker.plan.head_limit)
     return 0
 
