@@ -41,7 +41,7 @@ lint: $(VENV)/.dev  ## formatting, types, layers, documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint cext
+	PATH=$(BIN):$$PATH cython-lint cext
 	$(BIN)/python tools/check_capi.py
 	$(BIN)/python tools/check_layers.py
 	$(BIN)/python tools/gen_docs.py --check

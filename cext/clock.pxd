@@ -30,6 +30,10 @@ cdef class Timed:
         if due_ms < self.scheduled_ms:
             self.schedule()
 
+    cdef inline void arm_after(self, uint64_t ms) noexcept:
+        """Sets the deadline `ms` from now; 0 = none."""
+        self.arm(self.clock.now_ms + ms if ms else NEVER)
+
 
 cdef class Clock:
     cdef GwWheel* wheel

@@ -1,7 +1,7 @@
 """HTTP/1.x towards a client: parses requests, one exchange at a time, answers in order.
 
     AWAITING -> READING_HEAD -> EXCHANGING -> AWAITING ...
-                                          \-> DISCARDING -> AWAITING
+                                          `-> DISCARDING -> AWAITING
                      any of them, on error  -> LINGERING -> GONE
 
 The parser is paused at the end of each request, so the bytes of a pipelined one stay unread until the
@@ -9,7 +9,6 @@ answer before it has gone out.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 
 from gateway.cext.admission cimport admit, admit_nothing

@@ -11,7 +11,7 @@ cdef enum BodyKind:
     BODY_CHUNKED
     BODY_UNTIL_CLOSE    # responses only
     BODY_INVALID        # two readers could disagree: refuse
-    BODY_UNKNOWN_CODING # a transfer coding that we do not implement
+    BODY_UNKNOWN_CODING     # a transfer coding that we do not implement
 
 
 cdef struct Framing:

@@ -11,6 +11,9 @@ cdef extern from "<dlfcn.h>" nogil:
     int RTLD_NOW
     int RTLD_NOLOAD
 
+ctypedef void (*init_function)(llhttp_t*, int, const llhttp_settings_t*) noexcept
+ctypedef int (*query_function)(const llhttp_t*) noexcept
+
 cdef Llhttp FUNCTIONS
 # The self-test's callbacks see no object: they count here.
 cdef size_t test_url_bytes = 0
@@ -52,12 +55,12 @@ cdef void load() except *:
     cdef void* library = dlopen(path, RTLD_NOW | RTLD_NOLOAD)
     if library == NULL:
         raise ImportError(mismatch("its shared object is not loaded"))
-    FUNCTIONS.init = <void (*)(llhttp_t*, int, const llhttp_settings_t*) noexcept>find(library, b"llhttp_init")
+    FUNCTIONS.init = <init_function>find(library, b"llhttp_init")
     FUNCTIONS.settings_init = <void (*)(llhttp_settings_t*) noexcept>find(library, b"llhttp_settings_init")
     FUNCTIONS.execute = <int (*)(llhttp_t*, const char*, size_t) noexcept>find(library, b"llhttp_execute")
     FUNCTIONS.finish = <int (*)(llhttp_t*) noexcept>find(library, b"llhttp_finish")
     FUNCTIONS.resume = <void (*)(llhttp_t*) noexcept>find(library, b"llhttp_resume")
-    FUNCTIONS.should_keep_alive = <int (*)(const llhttp_t*) noexcept>find(library, b"llhttp_should_keep_alive")
+    FUNCTIONS.should_keep_alive = <query_function>find(library, b"llhttp_should_keep_alive")
 
 
 cdef size_t zeroed(const unsigned char* memory, size_t size) noexcept:

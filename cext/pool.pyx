@@ -152,7 +152,7 @@ cdef class Pool:
             self.idle.append(upstream)
 
     cdef void forget(self, Upstream upstream):
-        """A connection is closed or lost; its place is free. While it is being dialled, `dial` accounts for it."""
+        """A connection is closed or lost; its place is free. `dial` itself accounts for one being dialled."""
         if upstream.state == CLOSED or upstream.state == DIALING:
             return
         if upstream.state == IDLE:

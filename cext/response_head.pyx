@@ -95,7 +95,8 @@ cdef void write_interim_head(int status, const Head* head, Buffer* out) noexcept
     buffer_put(out, b"\r\n", 2)
 
 
-cdef void write_own_fields(Exchange exchange, Persistence persistence, const char* date, Buffer* out) noexcept:
+cdef void write_own_fields(Exchange exchange, Persistence persistence, const char* date,
+                           Buffer* out) noexcept:
     """What every answer carries, and the end of the head."""
     if date != NULL:
         buffer_put(out, b"Date: ", 6)

@@ -82,8 +82,8 @@ cdef class Http1Upstream(Upstream):
             return
         self.clock.read()
         self.got_bytes = True
-        if self.head_done and self.pool.stream_idle_ms:
-            self.arm(self.clock.now_ms + self.pool.stream_idle_ms)
+        if self.head_done:
+            self.arm_after(self.pool.stream_idle_ms)
         error = parser_execute(&self.parser, at, size)
         if self.exchange is None:
             return
@@ -136,7 +136,7 @@ cdef class Http1Upstream(Upstream):
         buffer_trim(&self.wire.out, RESTING_BYTES)
         self.head.kept.size = 0
         buffer_trim(&self.head.kept, RESTING_BYTES)
-        self.arm(self.clock.now_ms + idle_ms if idle_ms else NEVER)
+        self.arm_after(idle_ms)
 
     cdef void read_failed(self, Code code):
         cdef Exchange exchange = self.exchange
@@ -170,7 +170,7 @@ cdef class Http1Upstream(Upstream):
         self.interim_count = 0
         write_request_head(exchange, &self.wire.out, self.pool.authority)
         limit_ms = self.pool.response_ms if exchange.request_complete else self.pool.stream_idle_ms
-        self.arm(self.clock.now_ms + limit_ms if limit_ms else NEVER)
+        self.arm_after(limit_ms)
 
     cdef void send_body(self, const char* data, size_t size):
         if self.sends_chunks:
@@ -180,8 +180,8 @@ cdef class Http1Upstream(Upstream):
             self.wire.write(b"\r\n", 2)
         else:
             self.wire.write(data, size)
-        if not self.head_done and self.pool.stream_idle_ms:
-            self.arm(self.clock.now_ms + self.pool.stream_idle_ms)
+        if not self.head_done:
+            self.arm_after(self.pool.stream_idle_ms)
 
     cdef void send_end(self, Exchange exchange):
         if self.sends_chunks:
@@ -189,7 +189,7 @@ cdef class Http1Upstream(Upstream):
             write_trailers(&exchange.trailers, &self.wire.out)
             buffer_put(&self.wire.out, b"\r\n", 2)
         if not self.head_done:
-            self.arm(self.clock.now_ms + self.pool.response_ms if self.pool.response_ms else NEVER)
+            self.arm_after(self.pool.response_ms)
 
     cdef void flush(self):
         self.wire.flush()
@@ -205,7 +205,7 @@ cdef class Http1Upstream(Upstream):
             self.reading_paused = False
             if self.wire.is_open():
                 self.wire.transport.resume_reading()
-                self.arm(self.clock.now_ms + self.pool.stream_idle_ms if self.pool.stream_idle_ms else NEVER)
+                self.arm_after(self.pool.stream_idle_ms)
 
     cdef void abort(self):
         self.stop_timer()
@@ -248,7 +248,7 @@ cdef int on_headers_complete(llhttp_t* llhttp) noexcept:
         return NO_BODY
     upstream.head_done = True
     upstream.keep_alive = upstream.framing.kind != BODY_UNTIL_CLOSE and is_persistent(llhttp)
-    upstream.arm(upstream.clock.now_ms + upstream.pool.stream_idle_ms if upstream.pool.stream_idle_ms else NEVER)
+    upstream.arm_after(upstream.pool.stream_idle_ms)
     exchange.on_response_head(status, &upstream.head, upstream.framing)
     return NO_BODY if upstream.framing.kind == BODY_NONE else 0
 
