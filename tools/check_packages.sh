@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python=$PWD/.venv/bin/python
 
-"$python" -m maturin sdist --quiet --out "$work/dist"
+"$python" -m maturin sdist --out "$work/dist" 2>&1 | tail -1
 # The target directory is shared, so that the second build only links anew.
 CARGO_TARGET_DIR=$PWD/target "$python" -m pip wheel --quiet --no-deps --wheel-dir "$work/dist" "$work"/dist/gateway-*.tar.gz
 ls "$work/dist"
