@@ -15,7 +15,7 @@ supervisor ``status``            id, status: the answer to ``status`` (control)
 child      ``ready``             generation: it serves
 worker     ``installed``         generation
 worker     ``rejected``          generation, reason
-worker     ``progress``          connections, exchanges: what a drain waits for
+worker     ``report``            connections, exchanges: its load
 control    ``loaded``            publication
 control    ``problems``          generation, problems: list of text
 control    ``reload``            the watched file has changed

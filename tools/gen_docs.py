@@ -11,12 +11,22 @@ if one of them is out of date.
 """
 
 import argparse
+import asyncio
+import mmap
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import httpx
+
+from gateway._core import Segment
+from gateway.channel import Message
 from gateway.config.reference import keys
+from gateway.control.instance import Instance
+from gateway.control.publication import Publication
+from gateway.control.status import status_app
+from gateway.errors import REFUSALS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _PART = re.compile(
@@ -30,10 +40,9 @@ def configuration_keys() -> str:
     for key in keys():
         section, _, name = key.path.rpartition(".")
         default = f"`{key.default}`" if key.default not in ("", "required") else key.default
-        cells = (f"`{name}`", key.type, default, key.meaning)
-        row = " | ".join(cell.replace("|", "\\|") for cell in cells)
-        sections.setdefault(section, []).append(f"| {row} |")
-    head = ["| key | type | default | meaning |", "|---|---|---|---|"]
+        row = _row(f"`{name}`", key.type, default, key.meaning)
+        sections.setdefault(section, []).append(row)
+    head = _head("key", "type", "default", "meaning")
     lines: list[str] = []
     for section, rows in sections.items():
         title = f"### `{section}`" if section else "### Top level"
@@ -41,7 +50,76 @@ def configuration_keys() -> str:
     return "\n".join(lines) + "\n\n"
 
 
-PARTS: dict[str, Callable[[], str]] = {"keys": configuration_keys}
+def refusals() -> str:
+    """The gateway's own answers, in the order of their table."""
+    rows = [
+        _row(
+            f"`{row.code}`",
+            str(row.status),
+            row.side,
+            _yes(row.retryable),
+            _yes(row.closes),
+            row.message,
+        )
+        for row in REFUSALS
+    ]
+    return _table(_head("code", "status", "who failed", "retry", "closes", "`error`"), rows)
+
+
+def metrics() -> str:
+    """Every family that ``/metrics`` serves, read from its own answer."""
+    text = asyncio.run(_scrape())
+    labels: dict[str, str] = {}
+    for name, inside in re.findall(r"^(\w+?)(?:_bucket)?\{(.*)\} ", text, re.MULTILINE):
+        names = (name for name in re.findall(r'(\w+)="', inside) if name != "le")
+        labels.setdefault(name, ", ".join(f"`{name}`" for name in names))
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+    rows = [
+        _row(f"`{name}`", kinds[name], labels.get(name, ""), meaning)
+        for name, meaning in re.findall(r"^# HELP (\w+) (.*)$", text, re.MULTILINE)
+    ]
+    return _table(_head("metric", "type", "labels", "meaning"), rows)
+
+
+async def _scrape() -> str:
+    """What the status port of an instance with one worker answers after one request."""
+    segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
+    name = segment.intern("name")
+    segment.observe(0, name, name, "GET", 200, 1)
+    segment.service_add(0, name, "upstream_connects_total", 1)
+    status = {"workers": [{"slot": 0, "up": True}], "last_reload": None, "uptime_s": 1.0}
+
+    def send(message: Message) -> None:
+        instance.on_status(message["id"], status)
+
+    instance = Instance(send, segment, Publication(1, "{}", {}, 1.0))
+    transport = httpx.ASGITransport(status_app(instance))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        return (await client.get("/metrics")).raise_for_status().text
+
+
+def _head(*names: str) -> list[str]:
+    return [_row(*names), "|" + "---|" * len(names)]
+
+
+def _row(*cells: str) -> str:
+    inside = " | ".join(cell.replace("|", "\\|") for cell in cells)
+    return f"| {inside} |"
+
+
+def _table(head: Iterable[str], rows: Iterable[str]) -> str:
+    return "\n".join(["", *head, *rows, "", ""])
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "errors": refusals,
+    "keys": configuration_keys,
+    "metrics": metrics,
+}
 
 
 def render(text: str) -> str:

@@ -68,7 +68,7 @@ class Limits(Section):
     head_timeout: Duration = 10.0
     """Time from a request's first byte to the end of its head. Later is refused with 408."""
     body_timeout: Duration = 30.0
-    """Longest pause between two pieces of a request's body. Longer is refused with 408."""
+    """In each such time a body must bring 240 bytes per second. Less is refused with 408."""
     idle_timeout: Duration = 75.0
     """How long a connection may stay open between two requests."""
     connections: Annotated[int, Ge(1), Le(1_000_000), WholeNumber] = 20_000
@@ -92,7 +92,7 @@ class Server(Section):
     http: ListenAddress = Address("0.0.0.0", 8000)
     """Where clients connect. Port 0 takes a free one."""
     admin: ListenAddress = Address("127.0.0.1", 8001)
-    """Where the admin API and its pages are served."""
+    """Where the read-only admin API is served."""
     status: ListenAddress = Address("127.0.0.1", 8007)
     """Where `/livez`, `/readyz`, `/health`, `/metrics` and `/version` are served."""
     workers: Workers = "auto"

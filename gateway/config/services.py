@@ -147,9 +147,9 @@ class Pool(Section):
     """Connections to a service's endpoints, per worker."""
 
     max_connections: Annotated[int, Ge(1), Le(65_535), WholeNumber] = 512
-    """Open connections to the service."""
+    """Open connections to one endpoint."""
     max_queue: Annotated[int, Ge(0), Le(65_535), WholeNumber] = 128
-    """Requests that may wait for a connection; more are refused with 503."""
+    """Requests that may wait for one to an endpoint; more are refused with 503."""
     idle_timeout: Duration = 60.0
     """How long an unused connection is kept. Shorter than the endpoint's own keep-alive time."""
 
@@ -164,7 +164,7 @@ class Service(Section):
     timeouts: Timeouts = Timeouts()
     """How long the gateway waits for an endpoint."""
     pool: Pool = Pool()
-    """Connections to the endpoints, per worker."""
+    """Connections, for each endpoint and worker."""
     host: Annotated[
         str | None,
         PlainValidator(parse_upstream_host),

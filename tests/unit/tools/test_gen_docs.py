@@ -3,6 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gateway._core import SERVICE_METRICS, WORKER_METRICS
+from gateway.errors import REFUSALS
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -35,3 +38,23 @@ def test_a_stale_page_is_found_and_written_anew(tmp_path: Path) -> None:
     assert "| `workers` | `auto` or number | `auto` |" in text
     assert text.endswith("<!-- end -->\nthe end\n")
     assert run(tmp_path, "--check").returncode == 0
+
+
+def test_errors_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "gen_docs.py", tmp_path / "tools")
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    parts = ("errors", "metrics")
+    page.write_text("".join(f"<!-- generated: {part} -->\n<!-- end -->\n" for part in parts))
+    assert run(tmp_path).returncode == 0
+    text = page.read_text()
+    for row in REFUSALS:
+        assert f"| `{row.code}` | {row.status} | {row.side} |" in text
+    for name, kind, meaning in WORKER_METRICS:
+        assert f"| `gateway_{name}` | {kind} |  | {meaning} |" in text
+    for name, kind, meaning in SERVICE_METRICS:
+        assert f"| `gateway_{name}` | {kind} | `service` | {meaning} |" in text
+    labels = "`method`, `route`, `status_code`, `service`"
+    assert f"| `gateway_request_duration_seconds` | histogram | {labels} |" in text
+    assert "| `gateway_worker_up` | gauge | `worker` |" in text
