@@ -111,7 +111,8 @@ cdef class Worker:
             (<Downstream>downstream).drain()
 
     def close(self) -> None:
-        """Ends everything that is left, and the tick."""
+        """Ends everything that is left, and the tick; hands over what was counted and logged so far.
+        May be called again."""
         if self.tick_handle is not None:
             self.tick_handle.cancel()
             self.tick_handle = None
@@ -120,6 +121,8 @@ cdef class Worker:
         for pool in self.pools.values():
             (<Pool>pool).retire()
         self.publish()
+        if self.access_log is not None:
+            self.access_log.flush()
 
     # --- time and counting ------------------------------------------------------------------------
 

@@ -116,10 +116,11 @@ class _Process:
         queue.close()
         reports.cancel()
         self._worker.close()
-        self._channel.close()
         await asyncio.sleep(CLOSE_S)  # lets what was closed or aborted report its end
+        self._worker.close()  # … and what that wrote reach the log
         if self._access_log is not None:
             self._access_log.close()
+        self._channel.close()
         return 0
 
     async def _until_told(self) -> None:

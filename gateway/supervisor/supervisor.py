@@ -163,7 +163,13 @@ class Supervisor:
             for message in decoder.feed(data):
                 self._on_message(child, message)
 
-        stream = Stream(self._selector, ours, on_data, child.kill)
+        def on_silence() -> None:
+            # A child that closed its channel cannot be told anything any more; one that was told to
+            # leave closes it last, on its way out.
+            if self.drain is None:
+                child.kill()
+
+        stream = Stream(self._selector, ours, on_data, on_silence)
         now = time.monotonic()
         child.began(pid, stream, publication.generation, now)
         self._heartbeat.began(child, now)

@@ -119,6 +119,19 @@ def test_the_access_log_has_the_requests(
     eventually(lambda: '"/0"' in instance.stdout.read_text(), "the request in the access log")
 
 
+def test_the_end_loses_no_line_of_the_access_log(
+    make_instance: Callable[..., Instance], upstream: str
+) -> None:
+    instance = make_instance(upstream=upstream, access_log="stdout")
+    instance.start(data_plane="compiled")
+    for _ in range(3):
+        fetch(instance.address("http"), "/0")
+    instance.signal(signal.SIGTERM)
+    assert instance.wait() == 0
+    assert instance.stdout.read_text().count('"path":"/0"') == 3
+    assert "SIGKILL" not in instance.log()
+
+
 def test_an_idle_worker_takes_little_memory(instance: Instance) -> None:
     for pid in instance.worker_pids():
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
