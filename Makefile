@@ -4,6 +4,8 @@ PYTHON ?= python3
 OPENLOOP := --manifest-path benchmarks/macro/openloop/Cargo.toml
 VENV := .venv
 BIN := $(VENV)/bin
+# build.rs runs the Cython of this interpreter, under cargo as under pip
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 SOURCES := pyproject.toml Cargo.toml Cargo.lock build.rs $(shell find cext native/core/src native/src -type f)
 
 .DEFAULT_GOAL := help

@@ -36,7 +36,6 @@ fn main() {
         build.include(include);
     }
     build
-        .opt_level(3)
         .warnings(false)
         .flag_if_supported("-fno-strict-aliasing")
         .flag_if_supported("-fvisibility=hidden")

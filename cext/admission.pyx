@@ -39,6 +39,7 @@ cdef Code admit(Exchange exchange, const llhttp_t* parser) noexcept:
     """NO_CODE, or why a request with sound syntax is refused; fills the exchange on the way."""
     cdef Head* head = &exchange.request
     cdef Code code
+    exchange.host.size = exchange.authority_size = 0
     exchange.http_minor = parser.http_minor
     exchange.expects_continue = False
     set_method(exchange, method_of(parser.method))

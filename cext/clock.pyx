@@ -1,5 +1,7 @@
 """Reads the clock once for each event and fires deadlines from the wheel."""
 
+import logging
+
 from cpython.object cimport PyObject
 from libc.stdlib cimport abort, free, realloc
 
@@ -25,6 +27,8 @@ cdef extern from "<time.h>" nogil:
     size_t strftime(char*, size_t, const char*, const tm*)
     clockid_t CLOCK_MONOTONIC
     clockid_t CLOCK_REALTIME
+
+log = logging.getLogger("gateway.clock")
 
 NEVER = 0xFFFFFFFFFFFFFFFF
 
@@ -113,7 +117,11 @@ cdef class Clock:
                 # A deadline that fired before in this batch may have ended this owner.
                 owner = self.owners[due[i]]
                 if owner != NULL:
-                    (<Timed>owner).fire(self.now_ms)
+                    try:
+                        (<Timed>owner).fire(self.now_ms)
+                    except Exception:
+                        # The others in the batch are disarmed already: they must get their turn.
+                        log.exception("a deadline could not be handled")
 
     cdef void renew_date(self):
         cdef time_t second = <time_t>(self.wall_ns() // 1000000000)

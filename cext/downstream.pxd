@@ -43,12 +43,11 @@ cdef class Http1Downstream(Downstream):
     cdef bint keep_alive
     cdef bint sends_chunks
     cdef EmptyLine empty_line       # before the next request line
-    cdef bint write_paused
     cdef bint eof                   # the client has closed its sending side
     cdef int read_stops
     cdef uint64_t head_due_ms       # counted from the head's first byte, however it drips in
     cdef uint64_t body_mark         # body bytes at the timer's last look
-    cdef size_t backlog_mark        # unsent bytes at the timer's last look
+    cdef uint64_t taken_mark        # bytes that the client had taken at the timer's last look
     cdef uint64_t discarded
     cdef bint is_busy(self) noexcept
     cdef void feed(self, const char* data, size_t size)
@@ -67,3 +66,4 @@ cdef class Http1Downstream(Downstream):
     cdef void start_reading(self, ReadStop reason)
     cdef void end(self)
     cdef void linger(self)
+    cdef void arm_linger(self)

@@ -73,8 +73,8 @@ cdef enum:
     MAX_LINGER = 1048576
     # A body slower than this over a whole body_timeout is a slow-sender attack (Kestrel's default rate).
     MIN_BODY_RATE = 240
-    # Buffers of a connection at rest shrink to this.
-    RESTING_BYTES = 4096
+    # How long a drain leaves a connection that has not sent its first request yet.
+    FIRST_REQUEST_MS = 1000
 
 cdef const Llhttp* LLHTTP = llhttp_functions()
 cdef llhttp_settings_t SETTINGS
@@ -85,6 +85,7 @@ cdef class Http1Downstream(Downstream):
         self.worker = worker
         self.wire = Wire()
         self.exchange = Exchange(worker, self)
+        self.wire.total = &worker.bytes_sent
         self.exchange.scheme = b"http"
         self.state = AWAITING
         self.keep_alive = True
@@ -146,10 +147,13 @@ cdef class Http1Downstream(Downstream):
 
     def pause_writing(self):
         self.write_paused = True
-        self.backlog_mark = self.wire.backlog()
+        self.taken_mark = self.wire.taken()
         if self.exchange.upstream is not None:
             self.exchange.upstream.pause_response()
-        self.arm(self.clock.now_ms + self.worker.plan.body_ms)
+        if self.state == EXCHANGING:
+            self.arm_exchange()
+        else:
+            self.arm_after(self.worker.plan.body_ms)
 
     def resume_writing(self):
         self.write_paused = False
@@ -178,20 +182,24 @@ cdef class Http1Downstream(Downstream):
                 self.arm_exchange()
         elif self.state == DISCARDING:
             self.linger()
-        elif self.state == AWAITING and self.write_paused and not self.is_write_stalled():
-            self.arm(self.clock.now_ms + self.worker.plan.body_ms)
+        elif self.wire.unsent() and not self.is_write_stalled():
+            # Slow, but taking: an answer that has been written is not cut.
+            self.arm_after(self.worker.plan.body_ms)
         else:
             self.wire.abort()
 
     cdef bint is_write_stalled(self):
-        """Whether the client has taken nothing of the backlog since the last look."""
-        cdef size_t backlog = self.wire.backlog()
-        cdef bint stalled = backlog >= self.backlog_mark
-        self.backlog_mark = backlog
+        """Whether the client has taken nothing since the last look."""
+        cdef uint64_t taken = self.wire.taken()
+        cdef bint stalled = taken == self.taken_mark
+        self.taken_mark = taken
         return stalled
 
     cdef bint is_body_slow(self):
         cdef uint64_t received = self.exchange.body_received - self.body_mark
+        if self.exchange.expects_continue and self.exchange.body_received == 0:
+            # It waits for the service's leave, which has a deadline of its own.
+            return False
         self.body_mark = self.exchange.body_received
         return received < MIN_BODY_RATE * self.worker.plan.body_ms // 1000
 
@@ -216,7 +224,7 @@ cdef class Http1Downstream(Downstream):
                 if size == 0:
                     break
             error = parser_execute(&self.parser, data, size)
-            if self.state == LINGERING or self.state == GONE or error == HPE_OK:
+            if self.state == LINGERING or error == HPE_OK or not self.wire.is_open():
                 size = 0
             elif error == HPE_PAUSED:
                 parser_resume(&self.parser)
@@ -302,6 +310,8 @@ cdef class Http1Downstream(Downstream):
         """Answers what is not a request, or not yet, and closes."""
         cdef Exchange exchange = self.exchange
         self.worker.bad_requests += 1
+        if self.state == AWAITING:
+            exchange.started_ns = self.clock.now_ns
         admit_nothing(exchange)
         self.begin_exchange(code)
 
@@ -352,6 +362,10 @@ cdef class Http1Downstream(Downstream):
         self.stop_reading(STOP_BODY)
 
     cdef void resume_request(self):
+        if self.read_stops & STOP_BODY and self.state == EXCHANGING:
+            # The time in which we did not read is not the client's.
+            self.body_mark = self.exchange.body_received
+            self.arm_exchange()
         self.start_reading(STOP_BODY)
 
     # --- answers ----------------------------------------------------------------------------------
@@ -431,7 +445,11 @@ cdef class Http1Downstream(Downstream):
         """Closes in order: everything was read, so no reset follows."""
         self.state = LINGERING
         self.wire.close()
-        self.arm(self.clock.now_ms + LINGER_MS)
+        self.arm_linger()
+
+    cdef void arm_linger(self):
+        self.taken_mark = self.wire.taken()
+        self.arm_after(self.worker.plan.body_ms if self.wire.unsent() else LINGER_MS)
 
     cdef void linger(self):
         """Closes our side and throws away what still comes: a close with unread bytes would send a reset,
@@ -444,7 +462,7 @@ cdef class Http1Downstream(Downstream):
             return
         self.start_reading(STOP_PIPELINE)
         self.wire.finish_writing()
-        self.arm(self.clock.now_ms + LINGER_MS)
+        self.arm_linger()
 
     cdef void abort(self):
         """The answer cannot be completed: the client must not take what it has for the whole."""
@@ -456,22 +474,20 @@ cdef class Http1Downstream(Downstream):
             self.wire.reset()
         else:
             self.wire.close()
-            self.arm(self.clock.now_ms + LINGER_MS)
+            self.arm_linger()
 
     cdef void drain(self):
-        """No further request: closes now when none runs."""
-        self.keep_alive = False
-        if self.state == AWAITING:
+        """No further request: closes now when none runs. A connection that has served none yet may have one
+        on its way, which a close would answer with a reset; it is waited for."""
+        if self.state == AWAITING and self.exchange.serial:
             self.end()
+        elif self.state == AWAITING:
+            self.arm_after(FIRST_REQUEST_MS)
+        else:
+            self.keep_alive = False
 
     cdef void drop(self):
         self.wire.abort()
-
-    cdef uint64_t take_sent(self) noexcept:
-        """Bytes sent since the last call."""
-        cdef uint64_t sent = self.wire.sent
-        self.wire.sent = 0
-        return sent
 
 
 cdef void set_peer(Exchange exchange, peername):

@@ -23,6 +23,7 @@ cdef enum:
 
 cdef class Downstream(Timed):
     """What an exchange asks of the client's side."""
+    cdef bint write_paused          # the client does not take what was sent
     cdef void send_interim(self, Exchange exchange, int status, const Head* head)
     cdef void send_head(self, Exchange exchange, const Head* head)
     cdef void send_body(self, const char* data, size_t size)
@@ -36,7 +37,6 @@ cdef class Downstream(Timed):
     # … and the worker, of any connection
     cdef void drain(self)
     cdef void drop(self)
-    cdef uint64_t take_sent(self) noexcept
     cdef void abort(self)
 
 
@@ -45,6 +45,7 @@ cdef class Upstream(Timed):
     cdef Exchange exchange
     cdef ConnectionState state      # the pool's
     cdef bint reused                # has served an exchange before
+    cdef bint write_paused          # the service does not take what was sent
     cdef void send_head(self, Exchange exchange)
     cdef void send_body(self, const char* data, size_t size)
     cdef void send_end(self, Exchange exchange)

@@ -60,9 +60,6 @@ cdef class Downstream(Timed):
     cdef void drop(self):
         raise NotImplementedError
 
-    cdef uint64_t take_sent(self) noexcept:
-        return 0
-
     cdef void abort(self):
         raise NotImplementedError
 
@@ -215,6 +212,10 @@ cdef class Exchange:
             buffer_free(&self.held)
         if self.request_complete:
             upstream.send_end(self)
+        if upstream.write_paused:
+            self.downstream.pause_request()
+        if self.downstream.write_paused:
+            upstream.pause_response()
 
     cdef void on_request_body(self, const char* data, size_t size):
         if not self.active:
@@ -290,6 +291,7 @@ cdef class Exchange:
             return
         self.active = False
         self.drop_upstream()
+        buffer_free(&self.held)
         if self.waiting:
             self.waiting = False
             self.pool.leave_queue()

@@ -79,7 +79,7 @@ cdef struct Target:
 cdef void head_free(Head* head) noexcept nogil
 cdef void head_reset(Head* head, size_t limit, const char* piece, size_t size) noexcept nogil
 cdef void head_piece(Head* head, const char* piece, size_t size) noexcept nogil
-cdef void head_keep(Head* head, const char* piece, size_t size) noexcept nogil
+cdef bint head_keep(Head* head, const char* piece, size_t size) noexcept nogil
 cdef void head_own(Head* head) noexcept nogil
 cdef void head_target(Head* head, uint32_t offset, size_t size) noexcept nogil
 cdef void head_name(Head* head, uint32_t offset, size_t size) noexcept nogil
@@ -90,6 +90,12 @@ cdef bint name_equals(const char* name, size_t size, const char* lower, size_t l
 cdef bint token_in_list(const char* list, size_t size, const char* token, size_t token_size) noexcept nogil
 cdef Target split_target(const char* target, size_t size, uint32_t offset) noexcept nogil
 cdef int64_t parse_host(const char* host, size_t size, char* out) noexcept nogil
+
+cdef inline size_t head_end(const Head* head) noexcept nogil:
+    """Length of the head up to the end of its last value."""
+    if head.count == 0:
+        return head.target_off + head.target_size
+    return head.fields[head.count - 1].value_off + head.fields[head.count - 1].value_len
 
 cdef inline bint head_has(const Head* head, uint32_t id) noexcept nogil:
     return (head.seen >> id) & 1

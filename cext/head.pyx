@@ -5,6 +5,9 @@ from libc.string cimport memchr, memcmp, memset
 
 from gateway.cext.buffer cimport buffer_free, buffer_put
 
+cdef extern from "<strings.h>" nogil:
+    int strncasecmp(const char*, const char*, size_t)
+
 cdef enum:
     # "\r\n" behind a field, which lets whole lines be copied
     LINE_END = 2
@@ -37,11 +40,14 @@ cdef void head_piece(Head* head, const char* piece, size_t size) noexcept nogil:
         head.size = size
 
 
-cdef void head_keep(Head* head, const char* piece, size_t size) noexcept nogil:
-    """The piece ends and the head does not: its bytes will go, so they are gathered."""
-    buffer_put(&head.kept, piece, size)
-    if head.kept.size > head.limit:
-        head.overflow = True
+cdef bint head_keep(Head* head, const char* piece, size_t size) noexcept nogil:
+    """The piece ends and the head does not: its bytes will go, so they are gathered.
+
+    False when they pass the limit. Blanks before a value reach no span, so this is where they count.
+    """
+    if has_room(head, head.kept.size + size):
+        buffer_put(&head.kept, piece, size)
+    return not head.overflow
 
 
 cdef void head_own(Head* head) noexcept nogil:
@@ -56,12 +62,6 @@ cdef void head_own(Head* head) noexcept nogil:
 
 cdef inline size_t min_size(size_t a, size_t b) noexcept nogil:
     return a if a < b else b
-
-
-cdef inline size_t head_end(const Head* head) noexcept nogil:
-    if head.count == 0:
-        return head.target_off + head.target_size
-    return head.fields[head.count - 1].value_off + head.fields[head.count - 1].value_len
 
 
 cdef inline bint has_room(Head* head, size_t end) noexcept nogil:
@@ -246,7 +246,7 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
 
 
 cdef bint token_in_list(const char* list, size_t size, const char* token, size_t token_size) noexcept nogil:
-    """Whether a comma-separated list (RFC 9110 section 5.6.1) names `token`, which is lower-case."""
+    """Whether a comma-separated list (RFC 9110 section 5.6.1) names `token`, in any case."""
     cdef size_t start, stop, end, at = 0
     while at <= size:
         end = at
@@ -258,7 +258,7 @@ cdef bint token_in_list(const char* list, size_t size, const char* token, size_t
             start += 1
         while stop > start and is_blank(list[stop - 1]):
             stop -= 1
-        if name_equals(list + start, stop - start, token, token_size):
+        if stop - start == token_size and strncasecmp(list + start, token, token_size) == 0:
             return True
         at = end + 1
     return False

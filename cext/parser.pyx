@@ -12,7 +12,7 @@ from gateway.cext.head cimport (
     head_target,
     head_value,
 )
-from gateway.cext.llhttp cimport HPE_CR_EXPECTED, MAX_CHUNK, Llhttp, llhttp_functions
+from gateway.cext.llhttp cimport HPE_CR_EXPECTED, HPE_OK, HPE_USER, MAX_CHUNK, Llhttp, llhttp_functions
 
 cdef const Llhttp* LLHTTP = llhttp_functions()
 
@@ -43,8 +43,8 @@ cdef int parser_execute(Parser* parser, const char* data, size_t size) noexcept:
         head_piece(head, data, size)
     error = LLHTTP.execute(&parser.llhttp, data, size)
     head = parser.head
-    if head != NULL and head.open and error == 0:
-        head_keep(head, data, size)
+    if head != NULL and head.open and error == HPE_OK and not head_keep(head, data, size):
+        return HPE_USER
     return error
 
 

@@ -9,7 +9,10 @@ connection comes free first, dialled or released, serves whoever has waited long
 
 import asyncio
 import json
+import logging
 from collections import deque
+
+from libc.stdint cimport uint64_t
 
 from gateway.cext.native cimport (
     GW_UPSTREAM_CONNECTIONS_ACTIVE,
@@ -30,6 +33,8 @@ from gateway.cext.refusal cimport (
     UPSTREAM_RESET,
 )
 from gateway.cext.upstream cimport Http1Upstream
+
+log = logging.getLogger("gateway.upstream")
 
 
 cdef class Pool:
@@ -90,14 +95,16 @@ cdef class Pool:
     cdef void leave_queue(self):
         """An exchange ended while it waited; its entry is skipped when its turn comes."""
         self.queued -= 1
-        if self.queued == 0:
-            self.queue.clear()
+        # Those who give up are mostly those who have waited longest; what they hold must not stay.
+        while self.queue and is_stale(self.queue[0]):
+            self.queue.popleft()
 
     cdef Exchange next_waiting(self):
         cdef Exchange exchange
         while self.queue:
-            exchange, serial = self.queue.popleft()
-            if exchange.serial == serial and exchange.waiting:
+            entry = self.queue.popleft()
+            if not is_stale(entry):
+                exchange = <Exchange>entry[0]
                 self.queued -= 1
                 exchange.waiting = False
                 return exchange
@@ -118,6 +125,7 @@ cdef class Pool:
             return
         self.worker.clock.read()
         self.dialing -= 1
+        upstream.state = BUSY
         self.release(upstream)
 
     cdef void dial_failed(self, Code code):
@@ -141,9 +149,12 @@ cdef class Pool:
         exchange = self.next_waiting()
         if exchange is not None:
             upstream.state = BUSY
+            if upstream.reused:
+                self.reused += 1
             exchange.attach(upstream)
             upstream.flush()
-            exchange.downstream.resume_request()
+            if not upstream.write_paused:
+                exchange.downstream.resume_request()
         elif self.retired or self.worker.draining:
             upstream.abort()
         else:
@@ -191,6 +202,12 @@ cdef class Pool:
         self.published_reused = self.reused
 
 
+cdef bint is_stale(entry):
+    """Whether the exchange of a queue entry has ended or gone on without it."""
+    cdef Exchange exchange = <Exchange>entry[0]
+    return exchange.serial != <uint64_t>entry[1] or not exchange.waiting
+
+
 async def dial(Pool pool, Http1Upstream upstream):
     """Connects `upstream`; its pool hears of it either way."""
     loop = pool.worker.loop
@@ -202,8 +219,13 @@ async def dial(Pool pool, Http1Upstream upstream):
             else:
                 await loop.create_connection(upstream.as_protocol, pool.host, pool.port)
     except TimeoutError:
+        upstream.discard()
         pool.dial_failed(UPSTREAM_CONNECT_TIMEOUT)
-    except OSError:
+    except Exception as error:
+        upstream.discard()
+        if not isinstance(error, OSError):
+            # A host name that no resolver takes, say: whatever it is, the exchange gets its answer.
+            log.exception("cannot connect to %s", pool.url)
         pool.dial_failed(UPSTREAM_CONNECT_FAILED)
     else:
         pool.dialed(upstream)

@@ -23,6 +23,7 @@ from gateway.cext.head cimport (
     FIELD_VIA,
     field_name,
     field_value,
+    head_end,
     head_has,
     name_equals,
     token_in_list,
@@ -70,7 +71,7 @@ cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_auth
     cdef bint wants_trailers = False
     cdef Lines lines = Lines(NULL, NULL)
     cdef uint32_t i, id
-    buffer_reserve(out, head.size + OWN_FIELDS)
+    buffer_reserve(out, head_end(head) + OWN_FIELDS)
     write_request_line(exchange, out)
     write_host(exchange, out, endpoint_authority)
     for i in range(head.count):
@@ -184,16 +185,11 @@ cdef bint is_usual(const char* value, size_t size) noexcept:
 
 cdef bint is_nominated(const Head* head, unsigned int index) noexcept:
     """Whether a Connection field names this one, which then belongs to the hop behind us."""
-    cdef char lower[64]
     cdef uint32_t i, size = head.fields[index].name_len
     cdef const char* name = field_name(head, index)
-    if size > sizeof(lower):
-        return False
-    for i in range(size):
-        lower[i] = name[i] | 0x20 if 65 <= name[i] <= 90 else name[i]
     for i in range(head.count):
         if head.fields[i].id == FIELD_CONNECTION:
-            if token_in_list(field_value(head, i), head.fields[i].value_len, lower, size):
+            if token_in_list(field_value(head, i), head.fields[i].value_len, name, size):
                 return True
     return False
 

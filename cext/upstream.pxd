@@ -25,4 +25,5 @@ cdef class Http1Upstream(Upstream):
     cdef int interim_count
     cdef size_t reason_size     # bytes of the reason phrase
     cdef void read_failed(self, Code code)
+    cdef void discard(self)
     cdef void complete(self, size_t leftover)

@@ -42,7 +42,7 @@ cdef enum:
     MAX_INTERIM = 16
     MAX_REASON = 512
     # Buffers of a connection at rest shrink to this.
-    RESTING_BYTES = 4096
+    RESTING_BYTES = 16384
 
     # What on_headers_complete returns to say that no body follows
     NO_BODY = 1
@@ -96,6 +96,7 @@ cdef class Http1Upstream(Upstream):
 
     def eof_received(self):
         cdef Exchange exchange = self.exchange
+        self.clock.read()
         if exchange is not None:
             parser_finish(&self.parser)
             if self.message_done:
@@ -107,6 +108,7 @@ cdef class Http1Upstream(Upstream):
             self.abort()
 
     def connection_lost(self, error):
+        self.pool.worker.clock.read()
         self.wire.lost()
         self.stop_timer()
         self.pool.forget(self)
@@ -114,10 +116,12 @@ cdef class Http1Upstream(Upstream):
             self.read_failed(UPSTREAM_RESET)
 
     def pause_writing(self):
+        self.write_paused = True
         if self.exchange is not None:
             self.exchange.downstream.pause_request()
 
     def resume_writing(self):
+        self.write_paused = False
         if self.exchange is not None:
             self.exchange.downstream.resume_request()
 
@@ -154,8 +158,12 @@ cdef class Http1Upstream(Upstream):
         cdef const Head* trailers = &self.trailers if self.trailers.count else NULL
         self.exchange = None
         exchange.upstream = None
-        if self.keep_alive and leftover == 0 and exchange.request_complete and not self.wire.broken:
+        self.flush()
+        if (self.keep_alive and leftover == 0 and exchange.request_complete and not self.wire.broken
+                and self.wire.unsent() == 0):
             parser_resume(&self.parser)
+            self.reused = True
+            self.resume_response()
             self.pool.release(self)
         else:
             self.abort()
@@ -180,7 +188,7 @@ cdef class Http1Upstream(Upstream):
             self.wire.write(b"\r\n", 2)
         else:
             self.wire.write(data, size)
-        if not self.head_done:
+        if not self.reading_paused:
             self.arm_after(self.pool.stream_idle_ms)
 
     cdef void send_end(self, Exchange exchange):
@@ -188,8 +196,8 @@ cdef class Http1Upstream(Upstream):
             buffer_put(&self.wire.out, b"0\r\n", 3)
             write_trailers(&exchange.trailers, &self.wire.out)
             buffer_put(&self.wire.out, b"\r\n", 2)
-        if not self.head_done:
-            self.arm_after(self.pool.response_ms)
+        if not self.reading_paused:
+            self.arm_after(self.pool.stream_idle_ms if self.head_done else self.pool.response_ms)
 
     cdef void flush(self):
         self.wire.flush()
@@ -205,7 +213,12 @@ cdef class Http1Upstream(Upstream):
             self.reading_paused = False
             if self.wire.is_open():
                 self.wire.transport.resume_reading()
-                self.arm_after(self.pool.stream_idle_ms)
+                self.arm_after(self.pool.stream_idle_ms if self.head_done else self.pool.response_ms)
+
+    cdef void discard(self):
+        """Never came to life: its dial failed."""
+        self.stop_timer()
+        self.wire.abort()
 
     cdef void abort(self):
         self.stop_timer()
@@ -242,8 +255,10 @@ cdef int on_headers_complete(llhttp_t* llhttp) noexcept:
         return -1
     if status < 200:
         upstream.interim_count += 1
-        if upstream.interim_count > MAX_INTERIM:
+        if upstream.interim_count > MAX_INTERIM or llhttp.http_minor == 0:
             return -1
+        # Only the final response says whether the connection stays.
+        llhttp.flags &= ~F_CONNECTION_CLOSE
         exchange.on_interim(status, &upstream.head)
         return NO_BODY
     upstream.head_done = True

@@ -13,11 +13,14 @@ cdef class Wire:
     cdef bint keeps_reading     # a failed write leaves the connection open: an answer may lie unread
     cdef bint broken            # a write failed; nothing more can be sent
     cdef uint64_t sent          # bytes handed over since the connection opened
+    cdef uint64_t* total        # … and on all connections of this kind, or NULL
     cdef void open(self, transport)
     cdef bint is_open(self) noexcept
     cdef void write(self, const char* data, size_t size)
     cdef void flush(self)
-    cdef size_t backlog(self)
+    cdef void add_sent(self, size_t size)
+    cdef size_t unsent(self)
+    cdef uint64_t taken(self)
     cdef void close(self)
     cdef void abort(self)
     cdef void reset(self)

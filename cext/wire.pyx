@@ -74,11 +74,11 @@ cdef class Wire:
             return
         taken = c_send(self.fd, self.out.data, size, MSG_NOSIGNAL | MSG_DONTWAIT)
         if taken == <ssize_t>size:
-            self.sent += size
+            self.add_sent(size)
             return
         taken = self.taken_or_abort(taken)
         if taken >= 0:
-            self.sent += <size_t>taken
+            self.add_sent(<size_t>taken)
             self.hand_over(self.out.data + taken, size - <size_t>taken)
 
     cdef void send_both(self, const char* data, size_t size):
@@ -98,7 +98,7 @@ cdef class Wire:
         taken = self.taken_or_abort(sendmsg(self.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT))
         if taken < 0:
             return
-        self.sent += <size_t>taken
+        self.add_sent(<size_t>taken)
         if <size_t>taken < gathered:
             self.hand_over(self.out.data + taken, gathered - <size_t>taken)
             self.hand_over(data, size)
@@ -119,7 +119,7 @@ cdef class Wire:
     cdef void hand_over(self, const char* data, size_t size):
         if size and self.fd >= 0:
             self.buffered = True
-            self.sent += size
+            self.add_sent(size)
             self.transport.write(PyBytes_FromStringAndSize(data, <Py_ssize_t>size))
 
     cdef bint transport_is_busy(self):
@@ -127,9 +127,20 @@ cdef class Wire:
             self.buffered = False
         return self.buffered
 
-    cdef size_t backlog(self):
-        """Bytes that the peer has not taken yet."""
-        return self.transport.get_write_buffer_size() if self.buffered and self.fd >= 0 else 0
+    cdef void add_sent(self, size_t size):
+        self.sent += size
+        if self.total != NULL:
+            self.total[0] += size
+
+    cdef size_t unsent(self):
+        """Bytes that the transport still holds, also after `close`."""
+        if self.transport is None or not self.buffered:
+            return 0
+        return self.transport.get_write_buffer_size()
+
+    cdef uint64_t taken(self):
+        """Bytes that the kernel has taken so far: it takes more when the peer does."""
+        return self.sent - self.unsent()
 
     cdef void close(self):
         """Sends what is queued, then closes both directions."""

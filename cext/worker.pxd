@@ -18,6 +18,7 @@ cdef class Worker:
     cdef AccessLog access_log       # or None
     cdef dict labels                # label ids of what no plan names
     cdef dict pools                 # (service, url) -> Pool
+    cdef list retired               # pools that no plan names any more and that are not empty
     cdef set downstreams            # of open Downstream
     cdef set tasks                  # dials under way
     cdef object tick_handle

@@ -41,6 +41,7 @@ cdef class Worker:
         self.access_log = None if access_log is None else AccessLog(access_log)
         self.labels = {text: segment.intern(text) for text in ("-", "/health")}
         self.pools = {}
+        self.retired = []
         self.downstreams = set()
         self.tasks = set()
         self.random_state = int.from_bytes(os.urandom(8), "little")
@@ -79,6 +80,7 @@ cdef class Worker:
         compiled.service_specs = None
         for key in self.pools.keys() - pools.keys():
             (<Pool>self.pools[key]).retire()
+            self.retired.append(self.pools[key])
         self.pools = pools
         self.plan = compiled
 
@@ -95,7 +97,6 @@ cdef class Worker:
 
     cdef void disconnected(self, Downstream downstream):
         self.connections -= 1
-        self.bytes_sent += downstream.take_sent()
         self.downstreams.discard(downstream)
 
     cdef void spawn(self, coroutine):
@@ -140,8 +141,6 @@ cdef class Worker:
 
     cdef void publish(self):
         """Adds to the segment what has been counted since the last tick."""
-        for downstream in self.downstreams:
-            self.bytes_sent += (<Downstream>downstream).take_sent()
         gw_metrics_add(self.region, GW_CONNECTIONS_ACCEPTED_TOTAL, <int64_t>self.connections_accepted)
         gw_metrics_add(self.region, GW_CONNECTIONS_REFUSED_TOTAL, <int64_t>self.connections_refused)
         gw_metrics_add(self.region, GW_BAD_REQUESTS_TOTAL, <int64_t>self.bad_requests)
@@ -154,10 +153,13 @@ cdef class Worker:
         gw_metrics_set(self.region, GW_PLAN_GENERATION, self.plan.generation)
         for pool in self.pools.values():
             (<Pool>pool).publish()
+        for pool in self.retired:
+            (<Pool>pool).publish()
+        if self.retired:
+            self.retired = [pool for pool in self.retired if (<Pool>pool).open or (<Pool>pool).queued]
 
     cdef void record(self, Exchange exchange) noexcept:
         """The end of every exchange: metrics and access log."""
-        self.clock.read()
         cdef uint64_t duration_ns = self.clock.now_ns - exchange.started_ns
         gw_metrics_observe(self.region, exchange.route.label, exchange.route.service_label,
                            exchange.method_id, <uint32_t>exchange.status, duration_ns)

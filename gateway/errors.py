@@ -1,8 +1,8 @@
 """Every answer that the gateway gives of itself: one table, one row for each code.
 
-A stage or a connection names a code; the status never comes from the place that refuses. The client
-gets ``message`` and ``code`` and nothing of the inside; the cause goes to the log. The codes are part
-of the public contract: a row may be added, none may change its meaning.
+A stage or a connection names a code; the status never comes from the place that refuses. The
+client gets ``message`` and ``code`` and nothing of the inside; the cause goes to the log. The codes
+are part of the public contract: a row may be added, none may change its meaning.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Refusal:
     retryable: bool
     """Whether the same request may succeed when it is sent again."""
     closes: bool
-    """Whether the connection can no longer be trusted to be in step and is closed after the answer."""
+    """Whether the connection can no longer be trusted to be in step; it closes after the answer."""
     message: str
 
 
@@ -42,10 +42,21 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("method_not_allowed", 405, "downstream", False, False, "Method not allowed"),
     Refusal("upstream_connect_failed", 502, "upstream", True, False, "Service cannot be reached"),
     Refusal("upstream_reset", 502, "upstream", True, False, "Service closed the connection"),
-    Refusal("upstream_protocol_error", 502, "upstream", False, False, "Invalid answer of the service"),
-    Refusal("upstream_connect_timeout", 504, "upstream", True, False, "Service cannot be reached in time"),
+    Refusal(
+        "upstream_protocol_error", 502, "upstream", False, False, "Invalid answer of the service"
+    ),
+    Refusal(
+        "upstream_connect_timeout",
+        504,
+        "upstream",
+        True,
+        False,
+        "Service cannot be reached in time",
+    ),
     Refusal("upstream_timeout", 504, "upstream", True, False, "Service did not answer in time"),
-    Refusal("upstream_overloaded", 503, "upstream", True, False, "Service is at its connection limit"),
+    Refusal(
+        "upstream_overloaded", 503, "upstream", True, False, "Service is at its connection limit"
+    ),
     Refusal("connection_limit", 503, "internal", True, True, "Too many connections"),
     Refusal("internal_error", 500, "internal", True, True, "Internal error"),
 )

@@ -1,4 +1,4 @@
-"""Installs the programs that the tests start, from Debian's packages, when root; else says what to do."""
+"""Installs the programs that the tests start, from Debian's packages; says which, if not root."""
 
 import os
 import shutil
@@ -10,15 +10,18 @@ PROGRAMS = {"curl": "curl", "strace": "strace"}
 
 
 def main() -> int:
+    """Install what is missing. Returns 0 when nothing is missing any more."""
     packages = sorted({package for name, package in PROGRAMS.items() if shutil.which(name) is None})
     if not packages:
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(f"the tests need these programs; install them: sudo apt-get install {' '.join(packages)}")
+        print(f"the tests need programs; install them: sudo apt-get install {' '.join(packages)}")
         return 1
     print(f"installing {' '.join(packages)} ...", flush=True)
     subprocess.run(["apt-get", "update", "-qq"], check=True)
-    subprocess.run(["apt-get", "install", "-y", "-qq", *packages], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["apt-get", "install", "-y", "-qq", *packages], check=True, stdout=subprocess.DEVNULL
+    )
     return 0
 
 

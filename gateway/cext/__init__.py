@@ -40,9 +40,9 @@ def _check_version() -> None:
     installed = metadata.version("gateway")
     if _core.__version__ != installed:
         raise ImportError(
-            f"gateway: the compiled extension is version {_core.__version__}, the Python package is "
-            f"{installed}. Reinstall: `pip install --force-reinstall gateway`, or `make setup` in a "
-            "source checkout."
+            f"gateway: the compiled extension is version {_core.__version__}, the Python package "
+            f"is {installed}. Reinstall: `pip install --force-reinstall gateway`, or `make setup` "
+            "in a source checkout."
         )
 
 

@@ -44,13 +44,15 @@ def pair() -> Iterator[tuple[GatewayThread, FuzzedUpstream]]:
 @FUZZ
 @given(data=mutated(seeds("framing", "request")), cut=st.integers(0, 1500))
 def test_mutated_requests(pair: Any, data: bytes, cut: int) -> None:
-    _check(*pair, data, cut)
+    gateway, upstream = pair
+    _check(gateway, upstream, data, cut)
 
 
 @FUZZ
 @given(data=st.binary(max_size=300), cut=st.integers(0, 300))
 def test_random_bytes(pair: Any, data: bytes, cut: int) -> None:
-    _check(*pair, data, cut)
+    gateway, upstream = pair
+    _check(gateway, upstream, data, cut)
 
 
 def _check(gateway: GatewayThread, upstream: FuzzedUpstream, data: bytes, cut: int) -> None:

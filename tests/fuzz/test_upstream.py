@@ -45,13 +45,15 @@ def pair() -> Iterator[tuple[GatewayThread, FuzzedUpstream]]:
 @FUZZ
 @given(payload=mutated(seeds("responses", "upstream")))
 def test_mutated_responses(pair: Any, payload: bytes) -> None:
-    _check(*pair, payload)
+    gateway, upstream = pair
+    _check(gateway, upstream, payload)
 
 
 @FUZZ
 @given(payload=st.binary(max_size=300))
 def test_random_bytes(pair: Any, payload: bytes) -> None:
-    _check(*pair, payload)
+    gateway, upstream = pair
+    _check(gateway, upstream, payload)
 
 
 def _check(gateway: GatewayThread, upstream: FuzzedUpstream, payload: bytes) -> None:

@@ -51,7 +51,8 @@ REQUEST_KINDS = {
 @pytest.mark.parametrize("kind", REQUEST_KINDS)
 @pytest.mark.parametrize("access_log", [False, True], ids=["no log", "log"])
 def test_no_python_frames(servers: Any, kind: str, access_log: bool) -> None:
-    upstream = ScriptedUpstream((*[*REQUEST, OK] * (REQUESTS + 50),))
+    script: Any = (*REQUEST, OK) * (REQUESTS + 50)
+    upstream = ScriptedUpstream(script)
     servers.callback(upstream.close)
     running = GatewayThread(plan([service(upstream.address)]), access_log=access_log)
     servers.callback(running.close)

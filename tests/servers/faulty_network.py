@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 
 CHUNK = 1 << 14
 POLL_S = 0.02
@@ -70,7 +71,7 @@ class FaultyNetwork:
         pairs, self._pairs = self._pairs, []
         return pairs
 
-    def _spawn(self, target: object, *arguments: object) -> None:
+    def _spawn(self, target: Callable[..., object], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, name="network", daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -79,10 +80,11 @@ class FaultyNetwork:
         while not self._closing:
             try:
                 near, _ = self._listener.accept()
+            except OSError:
+                continue
+            try:
                 far = socket.create_connection(self._target, timeout=5.0)
             except OSError:
-                if self._closing:
-                    return
                 near.close()
                 continue
             self.accepted += 1

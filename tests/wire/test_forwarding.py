@@ -7,7 +7,7 @@ import pytest
 from tests.servers.plans import endpoint, plan, route, service
 from tests.servers.upstream import Request
 
-TRUSTED = {"trusted_proxies": ["127.0.0.0/8"]}
+TRUSTED: dict[str, Any] = {"trusted_proxies": ["127.0.0.0/8"]}
 
 
 def forwarded(gateway: Any, echo: Any, *fields: str, target: str = "/", **options: Any) -> Request:
