@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 OPENLOOP := --manifest-path benchmarks/macro/openloop/Cargo.toml
+FUZZ := --manifest-path native/core/fuzz/Cargo.toml
 VENV := .venv
 BIN := $(VENV)/bin
 # build.rs runs the Cython of this interpreter, under cargo as under pip
@@ -32,12 +33,14 @@ $(VENV)/.dev: $(VENV)/.built tools/dev_requirements.py
 test: $(VENV)/.dev  ## all tests, against real servers that the tests start
 	@$(BIN)/python tools/install_test_servers.py
 	cargo test --quiet --workspace --exclude gateway-native
+	cargo test --quiet --locked $(FUZZ) --release --target-dir target/fuzz
 	cargo test --quiet --locked $(OPENLOOP) --target-dir benchmarks/.cache/target
 	$(BIN)/python -m pytest --cov=gateway --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: $(VENV)/.dev  ## formatting, types, layers, documents
 	cargo fmt --check
 	cargo fmt --check $(OPENLOOP)
+	cargo fmt --check $(FUZZ)
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo clippy --quiet --locked --all-targets $(OPENLOOP) --target-dir benchmarks/.cache/target -- -D warnings
 	$(BIN)/ruff check .
