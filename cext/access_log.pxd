@@ -13,4 +13,4 @@ cdef class AccessLog:
     cdef char timestamp[32]     # "2026-01-31T23:59:59", 19 bytes
     cdef void write(self, Exchange exchange, uint64_t wall_ns, uint64_t duration_ns) noexcept
     cdef void write_time(self, uint64_t wall_ns) noexcept
-    cdef void flush(self)
+    cdef void flush(self) noexcept

@@ -30,7 +30,7 @@ cdef class AccessLog:
     def __dealloc__(self):
         buffer_free(&self.lines)
 
-    cdef void flush(self):
+    cdef void flush(self) noexcept:
         if self.lines.size:
             batch = self.lines.data[:self.lines.size]
             self.lines.size = 0

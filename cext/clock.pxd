@@ -17,8 +17,8 @@ cdef class Timed:
     cdef uint32_t timer
     cdef uint64_t due_ms            # the deadline; NEVER = none
     cdef uint64_t scheduled_ms      # when the wheel looks at it, at the latest at `due_ms`
-    cdef void start_timer(self, Clock clock)
-    cdef void stop_timer(self)
+    cdef void start_timer(self, Clock clock) noexcept
+    cdef void stop_timer(self) noexcept
     cdef void schedule(self) noexcept
     cdef void fire(self, uint64_t now_ms)
     cdef void on_deadline(self)
@@ -46,5 +46,5 @@ cdef class Clock:
     cdef uint64_t date_second
     cdef void read(self) noexcept
     cdef void advance(self)
-    cdef void renew_date(self)
+    cdef void renew_date(self) noexcept
     cdef uint64_t wall_ns(self) noexcept

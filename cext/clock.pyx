@@ -48,7 +48,7 @@ cdef class Timed:
         self.timer = NO_TIMER
         self.due_ms = self.scheduled_ms = NEVER
 
-    cdef void start_timer(self, Clock clock):
+    cdef void start_timer(self, Clock clock) noexcept:
         """Registers with the wheel, disarmed."""
         cdef uint32_t handle = gw_wheel_insert(clock.wheel, NEVER)
         if handle >= clock.owner_count:
@@ -60,7 +60,7 @@ cdef class Timed:
         self.clock = clock
         self.timer = handle
 
-    cdef void stop_timer(self):
+    cdef void stop_timer(self) noexcept:
         if self.timer != NO_TIMER:
             gw_wheel_remove(self.clock.wheel, self.timer)
             self.clock.owners[self.timer] = NULL
@@ -123,7 +123,7 @@ cdef class Clock:
                         # The others in the batch are disarmed already: they must get their turn.
                         log.exception("a deadline could not be handled")
 
-    cdef void renew_date(self):
+    cdef void renew_date(self) noexcept:
         cdef time_t second = <time_t>(self.wall_ns() // 1000000000)
         cdef tm parts
         if <uint64_t>second != self.date_second:

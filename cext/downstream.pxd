@@ -50,20 +50,20 @@ cdef class Http1Downstream(Downstream):
     cdef uint64_t taken_mark        # bytes that the client had taken at the timer's last look
     cdef uint64_t discarded
     cdef bint is_busy(self) noexcept
-    cdef void feed(self, const char* data, size_t size)
-    cdef size_t skip_empty_line(self, const char* data, size_t size)
-    cdef void after_event(self)
-    cdef void next_request(self)
-    cdef void begin_exchange(self, Code code)
-    cdef void reject(self, Code code)
-    cdef void on_parse_error(self, int error)
-    cdef void arm_exchange(self)
-    cdef bint is_write_stalled(self)
-    cdef bint is_body_slow(self)
-    cdef bint is_rest_short(self)
+    cdef void feed(self, const char* data, size_t size) noexcept
+    cdef size_t skip_empty_line(self, const char* data, size_t size) noexcept
+    cdef void after_event(self) noexcept
+    cdef void next_request(self) noexcept
+    cdef void begin_exchange(self, Code code) noexcept
+    cdef void reject(self, Code code) noexcept
+    cdef void on_parse_error(self, int error) noexcept
+    cdef void arm_exchange(self) noexcept
+    cdef bint is_write_stalled(self) noexcept
+    cdef bint is_body_slow(self) noexcept
+    cdef bint is_rest_short(self) noexcept
     cdef Persistence persistence(self) noexcept
-    cdef void stop_reading(self, ReadStop reason)
-    cdef void start_reading(self, ReadStop reason)
-    cdef void end(self)
-    cdef void linger(self)
-    cdef void arm_linger(self)
+    cdef void stop_reading(self, ReadStop reason) noexcept
+    cdef void start_reading(self, ReadStop reason) noexcept
+    cdef void end(self) noexcept
+    cdef void linger(self) noexcept
+    cdef void arm_linger(self) noexcept

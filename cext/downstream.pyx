@@ -188,14 +188,14 @@ cdef class Http1Downstream(Downstream):
         else:
             self.wire.abort()
 
-    cdef bint is_write_stalled(self):
+    cdef bint is_write_stalled(self) noexcept:
         """Whether the client has taken nothing since the last look."""
         cdef uint64_t taken = self.wire.taken()
         cdef bint stalled = taken == self.taken_mark
         self.taken_mark = taken
         return stalled
 
-    cdef bint is_body_slow(self):
+    cdef bint is_body_slow(self) noexcept:
         cdef uint64_t received = self.exchange.body_received - self.body_mark
         if self.exchange.expects_continue and self.exchange.body_received == 0:
             # It waits for the service's leave, which has a deadline of its own.
@@ -211,7 +211,7 @@ cdef class Http1Downstream(Downstream):
             return self.exchange.request_complete
         return self.state == AWAITING and self.write_paused
 
-    cdef void feed(self, const char* data, size_t size):
+    cdef void feed(self, const char* data, size_t size) noexcept:
         """Parses until the bytes end, or until they belong to a request that has to wait."""
         cdef int error
         cdef size_t taken
@@ -245,7 +245,7 @@ cdef class Http1Downstream(Downstream):
         if size:
             buffer_put(&self.pending, data, size)
 
-    cdef size_t skip_empty_line(self, const char* data, size_t size):
+    cdef size_t skip_empty_line(self, const char* data, size_t size) noexcept:
         """One CRLF before a request line is forgiven (RFC 9112 section 2.2), a lone CR or LF is not.
 
         Returns how many bytes are done with: all of them when they are refused.
@@ -265,7 +265,7 @@ cdef class Http1Downstream(Downstream):
             return size
         return at
 
-    cdef void after_event(self):
+    cdef void after_event(self) noexcept:
         """Sends what the event has produced, in one call for each side; ends a connection that is over."""
         if self.exchange.upstream is not None:
             self.exchange.upstream.flush()
@@ -276,7 +276,7 @@ cdef class Http1Downstream(Downstream):
         else:
             self.wire.flush()
 
-    cdef void next_request(self):
+    cdef void next_request(self) noexcept:
         """The answer has gone out: goes on with what has been pipelined, or ends."""
         cdef Buffer pending
         while self.state == AWAITING and not (self.feeding or self.write_paused):
@@ -292,7 +292,7 @@ cdef class Http1Downstream(Downstream):
         if self.pending.size <= MAX_PENDING:
             self.start_reading(STOP_PIPELINE)
 
-    cdef void begin_exchange(self, Code code):
+    cdef void begin_exchange(self, Code code) noexcept:
         """The head is read (or will never be: `code`): hands it to the exchange."""
         cdef Exchange exchange = self.exchange
         self.state = EXCHANGING
@@ -306,7 +306,7 @@ cdef class Http1Downstream(Downstream):
         if self.state == EXCHANGING:
             self.arm_exchange()
 
-    cdef void reject(self, Code code):
+    cdef void reject(self, Code code) noexcept:
         """Answers what is not a request, or not yet, and closes."""
         cdef Exchange exchange = self.exchange
         self.worker.bad_requests += 1
@@ -315,7 +315,7 @@ cdef class Http1Downstream(Downstream):
         admit_nothing(exchange)
         self.begin_exchange(code)
 
-    cdef void on_parse_error(self, int error):
+    cdef void on_parse_error(self, int error) noexcept:
         cdef char at
         cdef Code code = BAD_REQUEST
         cdef const char* error_pos = self.parser.llhttp.error_pos
@@ -336,32 +336,32 @@ cdef class Http1Downstream(Downstream):
         else:
             self.reject(code)
 
-    cdef void arm_exchange(self):
+    cdef void arm_exchange(self) noexcept:
         cdef uint64_t due = self.exchange.deadline_ms
         cdef uint64_t look = self.clock.now_ms + self.worker.plan.body_ms
         if (self.write_paused or not self.exchange.request_complete) and look < due:
             due = look
         self.arm(due)
 
-    cdef void deadline_changed(self):
+    cdef void deadline_changed(self) noexcept:
         if self.state == EXCHANGING:
             self.arm_exchange()
 
-    cdef void stop_reading(self, ReadStop reason):
+    cdef void stop_reading(self, ReadStop reason) noexcept:
         if self.read_stops == 0 and self.wire.is_open() and not self.eof:
             self.wire.transport.pause_reading()
         self.read_stops |= reason
 
-    cdef void start_reading(self, ReadStop reason):
+    cdef void start_reading(self, ReadStop reason) noexcept:
         if self.read_stops & reason:
             self.read_stops &= ~reason
             if self.read_stops == 0 and self.wire.is_open() and not self.eof:
                 self.wire.transport.resume_reading()
 
-    cdef void pause_request(self):
+    cdef void pause_request(self) noexcept:
         self.stop_reading(STOP_BODY)
 
-    cdef void resume_request(self):
+    cdef void resume_request(self) noexcept:
         if self.read_stops & STOP_BODY and self.state == EXCHANGING:
             # The time in which we did not read is not the client's.
             self.body_mark = self.exchange.body_received
@@ -375,11 +375,11 @@ cdef class Http1Downstream(Downstream):
             return CLOSE
         return PERSIST if self.exchange.http_minor else PERSIST_HTTP10
 
-    cdef void send_interim(self, Exchange exchange, int status, const Head* head):
+    cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept:
         write_interim_head(status, head, &self.wire.out)
         self.wire.flush()
 
-    cdef void send_head(self, Exchange exchange, const Head* head):
+    cdef void send_head(self, Exchange exchange, const Head* head) noexcept:
         cdef BodyKind kind = exchange.response_framing.kind
         cdef bint endless = kind == BODY_CHUNKED or kind == BODY_UNTIL_CLOSE
         self.sends_chunks = endless and exchange.http_minor != 0
@@ -390,7 +390,7 @@ cdef class Http1Downstream(Downstream):
         write_response_head(exchange, head, self.persistence(), self.sends_chunks, self.clock.date,
                             &self.wire.out)
 
-    cdef void send_body(self, const char* data, size_t size):
+    cdef void send_body(self, const char* data, size_t size) noexcept:
         if self.sends_chunks:
             buffer_put_hex(&self.wire.out, size)
             buffer_put(&self.wire.out, b"\r\n", 2)
@@ -399,14 +399,14 @@ cdef class Http1Downstream(Downstream):
         else:
             self.wire.write(data, size)
 
-    cdef void send_end(self, const Head* trailers):
+    cdef void send_end(self, const Head* trailers) noexcept:
         if self.sends_chunks:
             self.wire.write(b"0\r\n", 3)
             if trailers != NULL:
                 write_trailers(trailers, &self.wire.out)
             self.wire.write(b"\r\n", 2)
 
-    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body):
+    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body) noexcept:
         if exchange.error != NO_CODE and refusal(exchange.error).closes:
             self.keep_alive = False
         if not exchange.request_complete and not self.is_rest_short():
@@ -415,16 +415,16 @@ cdef class Http1Downstream(Downstream):
         if not exchange.is_head:
             self.wire.write(body.data, body.size)
 
-    cdef bint is_rest_short(self):
+    cdef bint is_rest_short(self) noexcept:
         """Whether the unread body is known to come and to be small enough to be read and thrown away."""
         cdef Exchange exchange = self.exchange
         return (exchange.request_framing.kind == BODY_LENGTH and not exchange.expects_continue
                 and exchange.request_framing.length - exchange.body_received <= MAX_DISCARD)
 
-    cdef void flush(self):
+    cdef void flush(self) noexcept:
         self.wire.flush()
 
-    cdef void exchange_over(self):
+    cdef void exchange_over(self) noexcept:
         """The answer is written. Before another request, this one's body must have been read."""
         if self.state != EXCHANGING:
             return
@@ -441,17 +441,17 @@ cdef class Http1Downstream(Downstream):
             self.wire.flush()
             self.arm(self.clock.now_ms + self.worker.plan.body_ms)
 
-    cdef void end(self):
+    cdef void end(self) noexcept:
         """Closes in order: everything was read, so no reset follows."""
         self.state = LINGERING
         self.wire.close()
         self.arm_linger()
 
-    cdef void arm_linger(self):
+    cdef void arm_linger(self) noexcept:
         self.taken_mark = self.wire.taken()
         self.arm_after(self.worker.plan.body_ms if self.wire.unsent() else LINGER_MS)
 
-    cdef void linger(self):
+    cdef void linger(self) noexcept:
         """Closes our side and throws away what still comes: a close with unread bytes would send a reset,
         which can destroy the answer on its way (RFC 9112 section 9.6)."""
         self.state = LINGERING
@@ -464,7 +464,7 @@ cdef class Http1Downstream(Downstream):
         self.wire.finish_writing()
         self.arm_linger()
 
-    cdef void abort(self):
+    cdef void abort(self) noexcept:
         """The answer cannot be completed: the client must not take what it has for the whole."""
         if self.state == GONE:
             return
@@ -476,7 +476,7 @@ cdef class Http1Downstream(Downstream):
             self.wire.close()
             self.arm_linger()
 
-    cdef void drain(self):
+    cdef void drain(self) noexcept:
         """No further request: closes now when none runs. A connection that has served none yet may have one
         on its way, which a close would answer with a reset; it is waited for."""
         if self.state == AWAITING and self.exchange.serial:
@@ -486,11 +486,11 @@ cdef class Http1Downstream(Downstream):
         else:
             self.keep_alive = False
 
-    cdef void drop(self):
+    cdef void drop(self) noexcept:
         self.wire.abort()
 
 
-cdef void set_peer(Exchange exchange, peername):
+cdef void set_peer(Exchange exchange, peername) noexcept:
     """The peer's address as text and as 16 bytes; a Unix socket has none and is never trusted."""
     text = peername[0] if isinstance(peername, tuple) else ""
     cdef bytes encoded = text.partition("%")[0].encode()[:63]

@@ -24,20 +24,20 @@ cdef enum:
 cdef class Downstream(Timed):
     """What an exchange asks of the client's side."""
     cdef bint write_paused          # the client does not take what was sent
-    cdef void send_interim(self, Exchange exchange, int status, const Head* head)
-    cdef void send_head(self, Exchange exchange, const Head* head)
-    cdef void send_body(self, const char* data, size_t size)
-    cdef void send_end(self, const Head* trailers)
-    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body)
-    cdef void flush(self)
-    cdef void pause_request(self)
-    cdef void resume_request(self)
-    cdef void exchange_over(self)
-    cdef void deadline_changed(self)
+    cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept
+    cdef void send_head(self, Exchange exchange, const Head* head) noexcept
+    cdef void send_body(self, const char* data, size_t size) noexcept
+    cdef void send_end(self, const Head* trailers) noexcept
+    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body) noexcept
+    cdef void flush(self) noexcept
+    cdef void pause_request(self) noexcept
+    cdef void resume_request(self) noexcept
+    cdef void exchange_over(self) noexcept
+    cdef void deadline_changed(self) noexcept
     # … and the worker, of any connection
-    cdef void drain(self)
-    cdef void drop(self)
-    cdef void abort(self)
+    cdef void drain(self) noexcept
+    cdef void drop(self) noexcept
+    cdef void abort(self) noexcept
 
 
 cdef class Upstream(Timed):
@@ -46,16 +46,16 @@ cdef class Upstream(Timed):
     cdef ConnectionState state      # the pool's
     cdef bint reused                # has served an exchange before
     cdef bint write_paused          # the service does not take what was sent
-    cdef void send_head(self, Exchange exchange)
-    cdef void send_body(self, const char* data, size_t size)
-    cdef void send_end(self, Exchange exchange)
-    cdef void flush(self)
-    cdef void pause_response(self)
-    cdef void resume_response(self)
-    cdef void abort(self)
+    cdef void send_head(self, Exchange exchange) noexcept
+    cdef void send_body(self, const char* data, size_t size) noexcept
+    cdef void send_end(self, Exchange exchange) noexcept
+    cdef void flush(self) noexcept
+    cdef void pause_response(self) noexcept
+    cdef void resume_response(self) noexcept
+    cdef void abort(self) noexcept
     # … and its pool
     cdef bint is_open(self) noexcept
-    cdef void rest(self, uint64_t idle_ms)
+    cdef void rest(self, uint64_t idle_ms) noexcept
 
 
 cdef class Exchange:
@@ -116,20 +116,20 @@ cdef class Exchange:
     cdef uint64_t deadline_ms       # that, or the end of a wait for a connection
     cdef Code deadline_code
 
-    cdef void begin(self)
-    cdef void resume(self)
-    cdef void refuse(self, Code code)
-    cdef void answer(self, int status, Buffer* fields, Buffer* body)
-    cdef void attach(self, Upstream upstream)
-    cdef void on_request_body(self, const char* data, size_t size)
-    cdef void on_request_end(self)
-    cdef void on_interim(self, int status, const Head* head)
-    cdef void on_response_head(self, int status, const Head* head, Framing framing)
-    cdef void on_response_body(self, const char* data, size_t size)
-    cdef void on_response_end(self, const Head* trailers)
-    cdef void on_upstream_failed(self, Code code, bint replayable)
-    cdef void on_downstream_lost(self)
-    cdef void choose_correlation_id(self)
-    cdef void drop_upstream(self)
-    cdef void wait_until(self, uint64_t due_ms)
-    cdef void finish(self)
+    cdef void begin(self) noexcept
+    cdef void resume(self) noexcept
+    cdef void refuse(self, Code code) noexcept
+    cdef void answer(self, int status, Buffer* fields, Buffer* body) noexcept
+    cdef void attach(self, Upstream upstream) noexcept
+    cdef void on_request_body(self, const char* data, size_t size) noexcept
+    cdef void on_request_end(self) noexcept
+    cdef void on_interim(self, int status, const Head* head) noexcept
+    cdef void on_response_head(self, int status, const Head* head, Framing framing) noexcept
+    cdef void on_response_body(self, const char* data, size_t size) noexcept
+    cdef void on_response_end(self, const Head* trailers) noexcept
+    cdef void on_upstream_failed(self, Code code, bint replayable) noexcept
+    cdef void on_downstream_lost(self) noexcept
+    cdef void choose_correlation_id(self) noexcept
+    cdef void drop_upstream(self) noexcept
+    cdef void wait_until(self, uint64_t due_ms) noexcept
+    cdef void finish(self) noexcept

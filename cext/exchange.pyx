@@ -24,72 +24,72 @@ cdef enum:
 
 
 cdef class Downstream(Timed):
-    cdef void send_interim(self, Exchange exchange, int status, const Head* head):
+    cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept:
         raise NotImplementedError
 
-    cdef void send_head(self, Exchange exchange, const Head* head):
+    cdef void send_head(self, Exchange exchange, const Head* head) noexcept:
         raise NotImplementedError
 
-    cdef void send_body(self, const char* data, size_t size):
+    cdef void send_body(self, const char* data, size_t size) noexcept:
         raise NotImplementedError
 
-    cdef void send_end(self, const Head* trailers):
+    cdef void send_end(self, const Head* trailers) noexcept:
         raise NotImplementedError
 
-    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body):
+    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body) noexcept:
         raise NotImplementedError
 
-    cdef void flush(self):
+    cdef void flush(self) noexcept:
         raise NotImplementedError
 
-    cdef void pause_request(self):
+    cdef void pause_request(self) noexcept:
         raise NotImplementedError
 
-    cdef void resume_request(self):
+    cdef void resume_request(self) noexcept:
         raise NotImplementedError
 
-    cdef void exchange_over(self):
+    cdef void exchange_over(self) noexcept:
         raise NotImplementedError
 
-    cdef void deadline_changed(self):
+    cdef void deadline_changed(self) noexcept:
         raise NotImplementedError
 
-    cdef void drain(self):
+    cdef void drain(self) noexcept:
         raise NotImplementedError
 
-    cdef void drop(self):
+    cdef void drop(self) noexcept:
         raise NotImplementedError
 
-    cdef void abort(self):
+    cdef void abort(self) noexcept:
         raise NotImplementedError
 
 
 cdef class Upstream(Timed):
-    cdef void send_head(self, Exchange exchange):
+    cdef void send_head(self, Exchange exchange) noexcept:
         raise NotImplementedError
 
-    cdef void send_body(self, const char* data, size_t size):
+    cdef void send_body(self, const char* data, size_t size) noexcept:
         raise NotImplementedError
 
-    cdef void send_end(self, Exchange exchange):
+    cdef void send_end(self, Exchange exchange) noexcept:
         raise NotImplementedError
 
-    cdef void flush(self):
+    cdef void flush(self) noexcept:
         raise NotImplementedError
 
-    cdef void pause_response(self):
+    cdef void pause_response(self) noexcept:
         raise NotImplementedError
 
-    cdef void resume_response(self):
+    cdef void resume_response(self) noexcept:
         raise NotImplementedError
 
-    cdef void abort(self):
+    cdef void abort(self) noexcept:
         raise NotImplementedError
 
     cdef bint is_open(self) noexcept:
         return False
 
-    cdef void rest(self, uint64_t idle_ms):
+    cdef void rest(self, uint64_t idle_ms) noexcept:
         raise NotImplementedError
 
 
@@ -107,7 +107,7 @@ cdef class Exchange:
         buffer_free(&self.upstream_path)
         buffer_free(&self.held)
 
-    cdef void begin(self):
+    cdef void begin(self) noexcept:
         """The head is whole and its framing is sound: counts the exchange and runs the stages."""
         self.active = True
         self.plan = self.worker.plan
@@ -132,7 +132,7 @@ cdef class Exchange:
         self.choose_correlation_id()
         self.worker.exchanges += 1
 
-    cdef void choose_correlation_id(self):
+    cdef void choose_correlation_id(self) noexcept:
         """Taken from a trusted caller when it is short and printable, made otherwise."""
         cdef uint32_t i, size
         cdef const char* value
@@ -147,7 +147,7 @@ cdef class Exchange:
                         return
         self.correlation_size = self.worker.make_id(self.correlation_id)
 
-    cdef void resume(self):
+    cdef void resume(self) noexcept:
         """Runs the stages from where the exchange stands until one refuses or waits."""
         cdef Verdict verdict
         if self.route is self.plan.unrouted:
@@ -159,7 +159,7 @@ cdef class Exchange:
             if verdict != GO:
                 return
 
-    cdef void refuse(self, Code code):
+    cdef void refuse(self, Code code) noexcept:
         """Ends the exchange with the gateway's own answer, or by a cut once the head has gone out."""
         cdef const Row* row = refusal(code)
         cdef Buffer fields = Buffer(NULL, 0, 0)
@@ -181,7 +181,7 @@ cdef class Exchange:
         buffer_free(&fields)
         buffer_free(&body)
 
-    cdef void answer(self, int status, Buffer* fields, Buffer* body):
+    cdef void answer(self, int status, Buffer* fields, Buffer* body) noexcept:
         """Answers without an upstream. `fields` are whole lines; Content-Length is added."""
         self.status = status
         self.head_sent = True
@@ -192,14 +192,14 @@ cdef class Exchange:
         self.finish()
         self.downstream.exchange_over()
 
-    cdef void wait_until(self, uint64_t due_ms):
+    cdef void wait_until(self, uint64_t due_ms) noexcept:
         """Bounds a wait for a connection within the exchange's own deadline."""
         if due_ms < self.deadline_ms:
             self.deadline_ms = due_ms
             self.deadline_code = UPSTREAM_OVERLOADED
             self.downstream.deadline_changed()
 
-    cdef void attach(self, Upstream upstream):
+    cdef void attach(self, Upstream upstream) noexcept:
         """A connection is ours: sends what there is of the request. The caller flushes."""
         self.waiting = False
         self.deadline_ms = self.total_ms
@@ -217,7 +217,7 @@ cdef class Exchange:
         if self.downstream.write_paused:
             upstream.pause_response()
 
-    cdef void on_request_body(self, const char* data, size_t size):
+    cdef void on_request_body(self, const char* data, size_t size) noexcept:
         if not self.active:
             return
         self.body_received += size
@@ -229,34 +229,34 @@ cdef class Exchange:
             buffer_put(&self.held, data, size)
             self.downstream.pause_request()
 
-    cdef void on_request_end(self):
+    cdef void on_request_end(self) noexcept:
         if not self.request_complete:
             self.request_complete = True
             if self.upstream is not None:
                 self.upstream.send_end(self)
 
-    cdef void on_interim(self, int status, const Head* head):
+    cdef void on_interim(self, int status, const Head* head) noexcept:
         if self.http_minor and (status != 100 or self.expects_continue):
             self.downstream.send_interim(self, status, head)
 
-    cdef void on_response_head(self, int status, const Head* head, Framing framing):
+    cdef void on_response_head(self, int status, const Head* head, Framing framing) noexcept:
         self.status = status
         self.response_framing = framing
         self.head_sent = True
         self.downstream.send_head(self, head)
 
-    cdef void on_response_body(self, const char* data, size_t size):
+    cdef void on_response_body(self, const char* data, size_t size) noexcept:
         self.body_sent += size
         self.downstream.send_body(data, size)
 
-    cdef void on_response_end(self, const Head* trailers):
+    cdef void on_response_end(self, const Head* trailers) noexcept:
         """The upstream has let go of the exchange before."""
         self.response_complete = True
         self.downstream.send_end(trailers)
         self.finish()
         self.downstream.exchange_over()
 
-    cdef void on_upstream_failed(self, Code code, bint replayable):
+    cdef void on_upstream_failed(self, Code code, bint replayable) noexcept:
         """The connection is lost, or was never made.
 
         `replayable`: it had served before and died before a byte of this answer came, so the service may
@@ -273,19 +273,19 @@ cdef class Exchange:
             return
         self.refuse(code)
 
-    cdef void on_downstream_lost(self):
+    cdef void on_downstream_lost(self) noexcept:
         if self.active and not self.head_sent:
             self.status = CLIENT_CLOSED
         self.finish()
 
-    cdef void drop_upstream(self):
+    cdef void drop_upstream(self) noexcept:
         cdef Upstream upstream = self.upstream
         if upstream is not None:
             self.upstream = None
             upstream.exchange = None
             upstream.abort()
 
-    cdef void finish(self):
+    cdef void finish(self) noexcept:
         """Exactly once for each exchange, on every path: counts, logs, lets go of the upstream."""
         if not self.active:
             return
@@ -312,7 +312,7 @@ cdef bint is_correlation_id(const char* value, uint32_t size) noexcept:
     return True
 
 
-cdef void write_refusal(Exchange exchange, const Row* row, Buffer* body):
+cdef void write_refusal(Exchange exchange, const Row* row, Buffer* body) noexcept:
     put_text(body, b'{"error":"')
     put_text(body, row.message)
     put_text(body, b'","code":"')

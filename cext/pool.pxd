@@ -44,16 +44,16 @@ cdef class Pool:
     cdef int published_idle
     cdef int published_queued
 
-    cdef void configure(self, dict service)
-    cdef Verdict acquire(self, Exchange exchange, bint fresh)
-    cdef void leave_queue(self)
-    cdef void release(self, Upstream upstream)
-    cdef void forget(self, Upstream upstream)
-    cdef void dialed(self, Upstream upstream)
-    cdef void dial_failed(self, Code code)
-    cdef void start_dials(self)
+    cdef void configure(self, dict service) noexcept
+    cdef Verdict acquire(self, Exchange exchange, bint fresh) noexcept
+    cdef void leave_queue(self) noexcept
+    cdef void release(self, Upstream upstream) noexcept
+    cdef void forget(self, Upstream upstream) noexcept
+    cdef void dialed(self, Upstream upstream) noexcept
+    cdef void dial_failed(self, Code code) noexcept
+    cdef void start_dials(self) noexcept
     cdef Exchange next_waiting(self)
     cdef void count(self, uint32_t counter) noexcept
-    cdef void count_retry(self)
-    cdef void publish(self)
-    cdef void retire(self)
+    cdef void count_retry(self) noexcept
+    cdef void publish(self) noexcept
+    cdef void retire(self) noexcept

@@ -56,7 +56,7 @@ cdef class Pool:
             f"queued={self.queued}{' retired' if self.retired else ''}>"
         )
 
-    cdef void configure(self, dict service):
+    cdef void configure(self, dict service) noexcept:
         """Takes the settings of a (new) plan; connections stay."""
         pool = service["pool"]
         timeouts = service["timeouts"]
@@ -69,7 +69,7 @@ cdef class Pool:
         self.stream_idle_ms = round(timeouts["idle"] * 1000)
         self.retired = False
 
-    cdef Verdict acquire(self, Exchange exchange, bint fresh):
+    cdef Verdict acquire(self, Exchange exchange, bint fresh) noexcept:
         """A connection for `exchange`: now, or later through `Exchange.attach`. `fresh`: not a used one."""
         cdef Upstream upstream
         exchange.pool = self
@@ -92,7 +92,7 @@ cdef class Pool:
             exchange.wait_until(self.worker.clock.now_ms + self.connect_ms)
         return WAIT
 
-    cdef void leave_queue(self):
+    cdef void leave_queue(self) noexcept:
         """An exchange ended while it waited; its entry is skipped when its turn comes."""
         self.queued -= 1
         # Those who give up are mostly those who have waited longest; what they hold must not stay.
@@ -110,14 +110,14 @@ cdef class Pool:
                 return exchange
         return None
 
-    cdef void start_dials(self):
+    cdef void start_dials(self) noexcept:
         while self.dialing < self.queued and self.open < self.max_connections:
             self.dialing += 1
             self.open += 1
             self.count(GW_UPSTREAM_CONNECTS_TOTAL)
             self.worker.spawn(dial(self, Http1Upstream(self)))
 
-    cdef void dialed(self, Upstream upstream):
+    cdef void dialed(self, Upstream upstream) noexcept:
         if not upstream.is_open():
             # Accepted and closed before we came to use it.
             upstream.state = CLOSED
@@ -128,7 +128,7 @@ cdef class Pool:
         upstream.state = BUSY
         self.release(upstream)
 
-    cdef void dial_failed(self, Code code):
+    cdef void dial_failed(self, Code code) noexcept:
         """One dial, one exchange: the rest of the queue gets dials of its own."""
         cdef Exchange exchange
         self.worker.clock.read()
@@ -140,7 +140,7 @@ cdef class Pool:
             exchange.on_upstream_failed(code, False)
         self.start_dials()
 
-    cdef void release(self, Upstream upstream):
+    cdef void release(self, Upstream upstream) noexcept:
         """A connection is free: whoever waits longest gets it, else it becomes idle."""
         cdef Exchange exchange
         if not upstream.is_open():
@@ -162,7 +162,7 @@ cdef class Pool:
             upstream.rest(self.pool_idle_ms)
             self.idle.append(upstream)
 
-    cdef void forget(self, Upstream upstream):
+    cdef void forget(self, Upstream upstream) noexcept:
         """A connection is closed or lost; its place is free. `dial` itself accounts for one being dialled."""
         if upstream.state == CLOSED or upstream.state == DIALING:
             return
@@ -172,7 +172,7 @@ cdef class Pool:
         self.open -= 1
         self.start_dials()
 
-    cdef void retire(self):
+    cdef void retire(self) noexcept:
         """The endpoint has left the plan: what is idle closes now, what is busy after its answer."""
         self.retired = True
         for upstream in list(self.idle):
@@ -181,10 +181,10 @@ cdef class Pool:
     cdef void count(self, uint32_t counter) noexcept:
         gw_metrics_service_add(self.worker.region, self.service_label, counter, 1)
 
-    cdef void count_retry(self):
+    cdef void count_retry(self) noexcept:
         self.count(GW_UPSTREAM_RETRIES_TOTAL)
 
-    cdef void publish(self):
+    cdef void publish(self) noexcept:
         """Brings the segment's gauges up to date; called on the tick, so that requests do not pay for it."""
         cdef int idle = <int>len(self.idle)
         cdef int active = self.open - self.dialing - idle
@@ -202,7 +202,7 @@ cdef class Pool:
         self.published_reused = self.reused
 
 
-cdef bint is_stale(entry):
+cdef bint is_stale(entry) noexcept:
     """Whether the exchange of a queue entry has ended or gone on without it."""
     cdef Exchange exchange = <Exchange>entry[0]
     return exchange.serial != <uint64_t>entry[1] or not exchange.waiting

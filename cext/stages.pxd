@@ -8,5 +8,5 @@ cdef Verdict match(Exchange exchange) noexcept
 cdef Verdict transform(Exchange exchange) noexcept
 cdef Verdict forward(Exchange exchange) noexcept
 cdef Verdict respond_health(Exchange exchange) noexcept
-cdef void compile_stages(Route route)
-cdef void write_allow(Exchange exchange, Buffer* fields)
+cdef void compile_stages(Route route) noexcept
+cdef void write_allow(Exchange exchange, Buffer* fields) noexcept

@@ -30,7 +30,7 @@ from gateway.cext.refusal cimport (
     Code,
 )
 
-cdef void compile_stages(Route route):
+cdef void compile_stages(Route route) noexcept:
     """The order, once."""
     route.stages[0] = transform
     route.stages[1] = forward
@@ -105,7 +105,7 @@ cdef void describe(Exchange exchange, GwRequest* request) noexcept:
     request.field_count = exchange.request.count
 
 
-cdef void write_allow(Exchange exchange, Buffer* fields):
+cdef void write_allow(Exchange exchange, Buffer* fields) noexcept:
     """`Allow` of a 405: what the routes of this host and path take (RFC 9110 section 15.5.6)."""
     cdef GwRequest request
     cdef uint8_t methods[512]

@@ -24,6 +24,6 @@ cdef class Http1Upstream(Upstream):
     cdef bint sends_chunks      # the request body leaves in chunks
     cdef int interim_count
     cdef size_t reason_size     # bytes of the reason phrase
-    cdef void read_failed(self, Code code)
-    cdef void discard(self)
-    cdef void complete(self, size_t leftover)
+    cdef void read_failed(self, Code code) noexcept
+    cdef void discard(self) noexcept
+    cdef void complete(self, size_t leftover) noexcept

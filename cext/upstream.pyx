@@ -134,7 +134,7 @@ cdef class Http1Upstream(Upstream):
     cdef bint is_open(self) noexcept:
         return self.wire.is_open()
 
-    cdef void rest(self, uint64_t idle_ms):
+    cdef void rest(self, uint64_t idle_ms) noexcept:
         """Idle from here on."""
         self.resume_response()
         buffer_trim(&self.wire.out, RESTING_BYTES)
@@ -142,7 +142,7 @@ cdef class Http1Upstream(Upstream):
         buffer_trim(&self.head.kept, RESTING_BYTES)
         self.arm_after(idle_ms)
 
-    cdef void read_failed(self, Code code):
+    cdef void read_failed(self, Code code) noexcept:
         cdef Exchange exchange = self.exchange
         cdef bint replayable = self.reused and not self.got_bytes and code == UPSTREAM_RESET
         self.exchange = None
@@ -152,7 +152,7 @@ cdef class Http1Upstream(Upstream):
         if exchange is not None:
             exchange.on_upstream_failed(code, replayable)
 
-    cdef void complete(self, size_t leftover):
+    cdef void complete(self, size_t leftover) noexcept:
         """The response is whole. `leftover` bytes behind it belong to nobody: no reuse then."""
         cdef Exchange exchange = self.exchange
         cdef const Head* trailers = &self.trailers if self.trailers.count else NULL
@@ -171,7 +171,7 @@ cdef class Http1Upstream(Upstream):
 
     # --- what an exchange asks of us ------------------------------------------------------------------
 
-    cdef void send_head(self, Exchange exchange):
+    cdef void send_head(self, Exchange exchange) noexcept:
         cdef uint64_t limit_ms
         self.sends_chunks = exchange.request_framing.kind == BODY_CHUNKED
         self.got_bytes = self.head_done = self.message_done = False
@@ -180,7 +180,7 @@ cdef class Http1Upstream(Upstream):
         limit_ms = self.pool.response_ms if exchange.request_complete else self.pool.stream_idle_ms
         self.arm_after(limit_ms)
 
-    cdef void send_body(self, const char* data, size_t size):
+    cdef void send_body(self, const char* data, size_t size) noexcept:
         if self.sends_chunks:
             buffer_put_hex(&self.wire.out, size)
             buffer_put(&self.wire.out, b"\r\n", 2)
@@ -191,7 +191,7 @@ cdef class Http1Upstream(Upstream):
         if not self.reading_paused:
             self.arm_after(self.pool.stream_idle_ms)
 
-    cdef void send_end(self, Exchange exchange):
+    cdef void send_end(self, Exchange exchange) noexcept:
         if self.sends_chunks:
             buffer_put(&self.wire.out, b"0\r\n", 3)
             write_trailers(&exchange.trailers, &self.wire.out)
@@ -199,28 +199,28 @@ cdef class Http1Upstream(Upstream):
         if not self.reading_paused:
             self.arm_after(self.pool.stream_idle_ms if self.head_done else self.pool.response_ms)
 
-    cdef void flush(self):
+    cdef void flush(self) noexcept:
         self.wire.flush()
 
-    cdef void pause_response(self):
+    cdef void pause_response(self) noexcept:
         if not self.reading_paused and self.wire.is_open():
             self.reading_paused = True
             self.arm(NEVER)
             self.wire.transport.pause_reading()
 
-    cdef void resume_response(self):
+    cdef void resume_response(self) noexcept:
         if self.reading_paused:
             self.reading_paused = False
             if self.wire.is_open():
                 self.wire.transport.resume_reading()
                 self.arm_after(self.pool.stream_idle_ms if self.head_done else self.pool.response_ms)
 
-    cdef void discard(self):
+    cdef void discard(self) noexcept:
         """Never came to life: its dial failed."""
         self.stop_timer()
         self.wire.abort()
 
-    cdef void abort(self):
+    cdef void abort(self) noexcept:
         self.stop_timer()
         self.wire.abort()
         self.pool.forget(self)

@@ -14,19 +14,19 @@ cdef class Wire:
     cdef bint broken            # a write failed; nothing more can be sent
     cdef uint64_t sent          # bytes handed over since the connection opened
     cdef uint64_t* total        # … and on all connections of this kind, or NULL
-    cdef void open(self, transport)
+    cdef void open(self, transport) noexcept
     cdef bint is_open(self) noexcept
-    cdef void write(self, const char* data, size_t size)
-    cdef void flush(self)
-    cdef void add_sent(self, size_t size)
-    cdef size_t unsent(self)
-    cdef uint64_t taken(self)
-    cdef void close(self)
-    cdef void abort(self)
-    cdef void reset(self)
-    cdef void send_both(self, const char* data, size_t size)
-    cdef ssize_t taken_or_abort(self, ssize_t taken)
-    cdef void hand_over(self, const char* data, size_t size)
-    cdef bint transport_is_busy(self)
-    cdef void finish_writing(self)
+    cdef void write(self, const char* data, size_t size) noexcept
+    cdef void flush(self) noexcept
+    cdef void add_sent(self, size_t size) noexcept
+    cdef size_t unsent(self) noexcept
+    cdef uint64_t taken(self) noexcept
+    cdef void close(self) noexcept
+    cdef void abort(self) noexcept
+    cdef void reset(self) noexcept
+    cdef void send_both(self, const char* data, size_t size) noexcept
+    cdef ssize_t taken_or_abort(self, ssize_t taken) noexcept
+    cdef void hand_over(self, const char* data, size_t size) noexcept
+    cdef bint transport_is_busy(self) noexcept
+    cdef void finish_writing(self) noexcept
     cdef void lost(self) noexcept

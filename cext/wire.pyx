@@ -42,14 +42,14 @@ cdef class Wire:
     def __dealloc__(self):
         buffer_free(&self.out)
 
-    cdef void open(self, transport):
+    cdef void open(self, transport) noexcept:
         self.transport = transport
         self.fd = transport.get_extra_info("socket").fileno()
 
     cdef bint is_open(self) noexcept:
         return self.fd >= 0
 
-    cdef void write(self, const char* data, size_t size):
+    cdef void write(self, const char* data, size_t size) noexcept:
         """Queues bytes for the next flush; large ones leave at once, without a copy."""
         if self.fd < 0 or self.broken:
             return
@@ -61,7 +61,7 @@ cdef class Wire:
         else:
             self.send_both(data, size)
 
-    cdef void flush(self):
+    cdef void flush(self) noexcept:
         cdef ssize_t taken
         cdef size_t size = self.out.size
         if size == 0:
@@ -81,7 +81,7 @@ cdef class Wire:
             self.add_sent(<size_t>taken)
             self.hand_over(self.out.data + taken, size - <size_t>taken)
 
-    cdef void send_both(self, const char* data, size_t size):
+    cdef void send_both(self, const char* data, size_t size) noexcept:
         """The gathered bytes and `data`, in one system call."""
         cdef iovec parts[2]
         cdef msghdr message
@@ -105,7 +105,7 @@ cdef class Wire:
         elif <size_t>taken < gathered + size:
             self.hand_over(data + (<size_t>taken - gathered), gathered + size - <size_t>taken)
 
-    cdef ssize_t taken_or_abort(self, ssize_t taken):
+    cdef ssize_t taken_or_abort(self, ssize_t taken) noexcept:
         """A full socket took nothing; after any other error nothing can be sent (-1)."""
         if taken >= 0:
             return taken
@@ -116,33 +116,37 @@ cdef class Wire:
             self.abort()
         return -1
 
-    cdef void hand_over(self, const char* data, size_t size):
+    cdef void hand_over(self, const char* data, size_t size) noexcept:
         if size and self.fd >= 0:
             self.buffered = True
             self.add_sent(size)
-            self.transport.write(PyBytes_FromStringAndSize(data, <Py_ssize_t>size))
+            try:
+                self.transport.write(PyBytes_FromStringAndSize(data, <Py_ssize_t>size))
+            except Exception:
+                # What is lost here would be missing in the middle of a message.
+                self.abort()
 
-    cdef bint transport_is_busy(self):
+    cdef bint transport_is_busy(self) noexcept:
         if self.buffered and self.transport.get_write_buffer_size() == 0:
             self.buffered = False
         return self.buffered
 
-    cdef void add_sent(self, size_t size):
+    cdef void add_sent(self, size_t size) noexcept:
         self.sent += size
         if self.total != NULL:
             self.total[0] += size
 
-    cdef size_t unsent(self):
+    cdef size_t unsent(self) noexcept:
         """Bytes that the transport still holds, also after `close`."""
         if self.transport is None or not self.buffered:
             return 0
         return self.transport.get_write_buffer_size()
 
-    cdef uint64_t taken(self):
+    cdef uint64_t taken(self) noexcept:
         """Bytes that the kernel has taken so far: it takes more when the peer does."""
         return self.sent - self.unsent()
 
-    cdef void close(self):
+    cdef void close(self) noexcept:
         """Sends what is queued, then closes both directions."""
         if self.fd >= 0:
             self.flush()
@@ -150,14 +154,14 @@ cdef class Wire:
             self.fd = -1
             self.transport.close()
 
-    cdef void abort(self):
+    cdef void abort(self) noexcept:
         """Closes at once, also after a `close` whose bytes nobody takes; queued bytes are lost."""
         self.fd = -1
         self.out.size = 0
         if self.transport is not None:
             self.transport.abort()
 
-    cdef void reset(self):
+    cdef void reset(self) noexcept:
         """Closes with a reset, for a peer that would take an orderly end for the end of the message."""
         cdef linger how
         if self.fd >= 0:
@@ -166,7 +170,7 @@ cdef class Wire:
             setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &how, sizeof(how))
         self.abort()
 
-    cdef void finish_writing(self):
+    cdef void finish_writing(self) noexcept:
         """Sends what is queued and a FIN; reading goes on."""
         self.flush()
         if self.fd >= 0:

@@ -36,8 +36,8 @@ cdef class Worker:
 
     cdef uint64_t random(self) noexcept
     cdef uint32_t make_id(self, char* out) noexcept
-    cdef void spawn(self, coroutine)
-    cdef void connected(self, Downstream downstream)
-    cdef void disconnected(self, Downstream downstream)
+    cdef void spawn(self, coroutine) noexcept
+    cdef void connected(self, Downstream downstream) noexcept
+    cdef void disconnected(self, Downstream downstream) noexcept
     cdef void record(self, Exchange exchange) noexcept
-    cdef void publish(self)
+    cdef void publish(self) noexcept

@@ -90,16 +90,16 @@ cdef class Worker:
         """Protocol factory for `loop.create_server`."""
         return Http1Downstream(self)
 
-    cdef void connected(self, Downstream downstream):
+    cdef void connected(self, Downstream downstream) noexcept:
         self.connections_accepted += 1
         self.connections += 1
         self.downstreams.add(downstream)
 
-    cdef void disconnected(self, Downstream downstream):
+    cdef void disconnected(self, Downstream downstream) noexcept:
         self.connections -= 1
         self.downstreams.discard(downstream)
 
-    cdef void spawn(self, coroutine):
+    cdef void spawn(self, coroutine) noexcept:
         """Runs a coroutine; holds it, since the loop does not."""
         task = self.loop.create_task(coroutine)
         self.tasks.add(task)
@@ -139,7 +139,7 @@ cdef class Worker:
         if self.access_log is not None:
             self.access_log.flush()
 
-    cdef void publish(self):
+    cdef void publish(self) noexcept:
         """Adds to the segment what has been counted since the last tick."""
         gw_metrics_add(self.region, GW_CONNECTIONS_ACCEPTED_TOTAL, <int64_t>self.connections_accepted)
         gw_metrics_add(self.region, GW_CONNECTIONS_REFUSED_TOTAL, <int64_t>self.connections_refused)
