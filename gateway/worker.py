@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvloop
 
 from gateway.channel import ChannelProtocol, Message
+from gateway.listener import BACKLOG
 from gateway.telemetry import log as application_log
 from gateway.telemetry.access_log import AccessLog, open_access_log
 
@@ -29,8 +30,6 @@ DRAIN_POLL_S = 0.05
 """How soon the end of the last exchange is seen."""
 CLOSE_S = 0.01
 """A few turns of the loop."""
-BACKLOG = 4096
-"""As bound by the supervisor; uvloop calls listen() again with it."""
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +103,7 @@ class _Process:
         # A second descriptor of the same socket: what is still queued when the server has closed
         # its own can be accepted through it.
         queue = task.listener.dup()
+        # uvloop calls listen() again, with this backlog.
         server = await loop.create_server(self._worker.accept, sock=task.listener, backlog=BACKLOG)
         self._channel.send({"type": "ready", "generation": self._worker.generation})
         reports = loop.create_task(self._report())

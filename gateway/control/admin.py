@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from gateway.control.hygiene import ReadOnly, local_hosts
 from gateway.control.instance import Instance
 from gateway.control.status import json_response
-from gateway.supervisor.sockets import Listener
+from gateway.listener import Listener
 
 __all__ = ["admin_app"]
 

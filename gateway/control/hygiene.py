@@ -6,7 +6,7 @@ from collections.abc import Callable
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.supervisor.sockets import Listener
+from gateway.listener import Listener
 
 __all__ = ["ReadOnly", "any_host", "local_hosts"]
 

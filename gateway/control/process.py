@@ -23,7 +23,7 @@ from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.control.serve import serve
 from gateway.control.status import status_app
-from gateway.supervisor.sockets import Listener
+from gateway.listener import Listener
 from gateway.telemetry import log as application_log
 
 if TYPE_CHECKING:

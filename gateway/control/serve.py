@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.supervisor.sockets import BACKLOG, Listener
+from gateway.listener import BACKLOG, Listener
 
 __all__ = ["serve"]
 

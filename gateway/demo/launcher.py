@@ -18,11 +18,12 @@ from gateway.config import ConfigError
 from gateway.control.publish import ConfigSource
 from gateway.control.serve import serve
 from gateway.demo.services import SERVICES
+from gateway.listener import Listener
 from gateway.supervisor import start
 from gateway.supervisor.children import fork
 from gateway.supervisor.client import NotRunning, ask
 from gateway.supervisor.errors import StartError
-from gateway.supervisor.sockets import Listener, bind
+from gateway.supervisor.sockets import bind
 
 __all__ = ["DemoOptions", "run"]
 

@@ -16,10 +16,11 @@ from gateway.config.compile import resolve_workers
 from gateway.config.server import Server
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
+from gateway.listener import Listener
 from gateway.supervisor.children import Child
 from gateway.supervisor.errors import StartError
 from gateway.supervisor.run_dir import RunDir
-from gateway.supervisor.sockets import Listener, bind, bind_reuseport, raise_file_limit
+from gateway.supervisor.sockets import bind, bind_reuseport, raise_file_limit
 from gateway.supervisor.supervisor import Instance, Supervisor
 from gateway.telemetry import log as application_log
 from gateway.telemetry.access_log import check_access_log

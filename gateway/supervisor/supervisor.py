@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from gateway.channel import Decoder, Message
 from gateway.control.publication import Publication
+from gateway.listener import BACKLOG, Listener
 from gateway.supervisor.children import SUPERVISED_SIGNALS, Child, fork
 from gateway.supervisor.commands import CommandServer, Reply
 from gateway.supervisor.drain import Drain
@@ -20,7 +21,6 @@ from gateway.supervisor.heartbeat import Heartbeat
 from gateway.supervisor.reloads import Outcome, Reloads
 from gateway.supervisor.run_dir import RunDir
 from gateway.supervisor.signals import SignalPipe
-from gateway.supervisor.sockets import BACKLOG, Listener
 from gateway.supervisor.status import status_document
 from gateway.supervisor.stream import Stream
 

@@ -13,7 +13,7 @@ from gateway.control.hygiene import local_hosts
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.status import status_app
-from gateway.supervisor.sockets import Listener
+from gateway.listener import Listener
 
 PLAN = '{"routes": [{"path": "/a"}], "services": []}'
 PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0)

@@ -16,7 +16,8 @@ from gateway.control import process
 from gateway.control.process import ControlTask
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
-from gateway.supervisor.sockets import Listener, bind
+from gateway.listener import Listener
+from gateway.supervisor.sockets import bind
 from gateway.telemetry.log import name_process
 
 TEXT = """\
