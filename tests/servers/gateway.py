@@ -81,6 +81,12 @@ class GatewayThread:
         compiled = self.compile(plan)
         self.run(lambda: self.worker.install(compiled))
 
+    def limit_buffers(self, send: int | None = None, receive: int | None = None) -> None:
+        """Fixes the kernel's buffers, in bytes, of connections that are accepted from now on."""
+        for option, size in ((socket.SO_SNDBUF, send), (socket.SO_RCVBUF, receive)):
+            if size is not None:
+                self._socket.setsockopt(socket.SOL_SOCKET, option, size)
+
     def connect(self, **options: Any) -> Client:
         return Client(self.address, **options)
 

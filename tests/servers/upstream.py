@@ -144,6 +144,11 @@ class Upstream:
     def _listen(self) -> socket.socket:
         return socket.create_server(("127.0.0.1", 0), backlog=1024)
 
+    def limit_receive_buffer(self, size: int, segment: int) -> None:
+        """Bounds, in bytes, what the kernel takes for connections that are accepted from now on."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
+
     def serve(self, connection: UpstreamConnection) -> None:
         raise NotImplementedError
 

@@ -1,6 +1,7 @@
 """Too slow, too large, too many."""
 
 import contextlib
+import select
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.wire.errors import check_error
 
 # The wheel turns every 100 ms; a loaded machine adds its own.
 SLACK_S = 0.6
+# On a busy machine a client sends this much more before it sees that it has been refused.
+BLANKS_AHEAD = 1 << 17
 
 
 @pytest.mark.parametrize(
@@ -171,3 +174,23 @@ def test_response_head_dripping_is_bounded(gateway: Any, scripted: Any) -> None:
         begin = time.monotonic()
         check_error(client.get(), 504, "upstream_timeout")
         assert time.monotonic() - begin < 0.5 + SLACK_S
+
+
+@pytest.mark.parametrize(
+    ("start", "statuses"),
+    [(b"GET / HTTP/1.1\r\nHost: a\r\nX:", {431}), (b"GET ", {400, 414, 431})],
+    ids=["before a value", "before the target"],
+)
+def test_endless_blanks(gateway: Any, echo: Any, start: bytes, statuses: set[int]) -> None:
+    """No byte of the head is free, also those that no parser reports."""
+    limit = 16384
+    with gateway(to=echo, limits={"head": limit}).connect() as client:
+        client.send(start)
+        sent = 0
+        while not select.select([client.socket], [], [], 0.02)[0]:
+            assert sent < limit + BLANKS_AHEAD, f"{sent} blanks and no answer"
+            client.send(b" " * 4096)
+            sent += 4096
+        assert client.recv_response().status in statuses
+        client.recv_eof()
+    assert echo.requests == []

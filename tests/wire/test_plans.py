@@ -115,6 +115,19 @@ def test_drain_closes_idle_connections_at_once(gateway: Any, echo: Any) -> None:
     assert echo.wait_for(lambda: running.connections == 0)
 
 
+def test_drain_waits_for_the_first_request_of_a_connection(gateway: Any, echo: Any) -> None:
+    """A client that has just connected could not know better: it is answered, then closed."""
+    running = gateway(to=echo)
+    with running.connect() as client:
+        assert echo.wait_for(lambda: running.connections == 1)
+        running.run(running.worker.drain)
+        time.sleep(0.2)
+        response = client.get()
+        assert response.status == 200
+        assert (response.get("connection") or "").lower() == "close"
+        client.recv_eof()
+
+
 def test_drain_lets_running_exchanges_finish(gateway: Any, scripted: Any) -> None:
     gate = threading.Event()
     upstream = scripted((*REQUEST, gate, OK))

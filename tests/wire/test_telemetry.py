@@ -1,6 +1,7 @@
 """What the worker counts in the segment and writes to the access log."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -143,6 +144,23 @@ def test_refused_connections(gateway: Any, echo: Any) -> None:
         assert counters(running)["connections_refused_total"] == 1
 
 
+def test_gauges_of_an_endpoint_that_left_the_plan(gateway: Any, scripted: Any, echo: Any) -> None:
+    gate = threading.Event()
+    old = scripted((*REQUEST, gate, OK), (*REQUEST, OK))
+    running = gateway(to=old)
+    with running.connect() as busy, running.connect() as client:
+        busy.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert old.wait_for(lambda: len(old.requests) == 1)
+        assert client.get().status == 200
+        assert eventually(lambda: services(running)["upstream_connections_idle"] == 1)
+        assert services(running)["upstream_connections_active"] == 1
+        running.install(plan([service(echo.address)], generation=2))
+        assert eventually(lambda: services(running)["upstream_connections_idle"] == 0)
+        gate.set()
+        assert eventually(lambda: services(running)["upstream_connections_active"] == 0)
+    assert services(running)["upstream_connections_idle"] == 0
+
+
 def test_heartbeat(gateway: Any, echo: Any) -> None:
     running = gateway(to=echo)
     first = running.segment.last_beat(0)
@@ -231,3 +249,23 @@ def test_a_vanished_client_is_logged_once(gateway: Any, scripted: Any) -> None:
     client.reset()
     (entry,) = running.log_entries(1)
     assert entry["status"] == 499  # the custom since nginx: the client closed the request
+
+
+def test_a_refusal_before_any_head_took_no_time(gateway: Any, echo: Any) -> None:
+    running = gateway(to=echo)
+    with running.connect() as client:
+        client.send(b"\n")
+        assert client.recv_response().status == 400
+    (entry,) = running.log_entries(1)
+    assert entry["duration_us"] < 10_000_000
+
+
+def test_a_refused_request_does_not_bear_the_host_before_it(gateway: Any, echo: Any) -> None:
+    running = gateway(to=echo)
+    with running.connect() as client:
+        assert client.request(b"GET / HTTP/1.1\r\nHost: good\r\n\r\n").status == 200
+        bad = b"GET / HTTP/1.1\r\nHost: evil\r\nTransfer-Encoding: gzip\r\n\r\n"
+        assert client.request(bad).status in (400, 501)
+    first, second = running.log_entries(2)
+    assert first["host"] == "good"
+    assert second["host"] != "good"
