@@ -161,7 +161,7 @@ cdef class Http1Downstream(Downstream):
         elif self.state == AWAITING:
             self.next_request()
 
-    cdef void on_deadline(self) noexcept:
+    cdef void on_deadline(self):
         cdef Exchange exchange = self.exchange
         if self.state == READING_HEAD:
             self.reject(REQUEST_TIMEOUT)

@@ -142,7 +142,7 @@ cdef class Http1Upstream(Upstream):
         if self.exchange is not None:
             self.exchange.downstream.resume_request()
 
-    cdef void on_deadline(self) noexcept:
+    cdef void on_deadline(self):
         if self.state == DIALING:
             self.dial_failed(UPSTREAM_CONNECT_TIMEOUT)
         elif self.state == IDLE:
