@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
+from gateway.cext.address cimport sockaddr
 from gateway.cext.buffer cimport Buffer
 from gateway.cext.exchange cimport Downstream, Exchange
 from gateway.cext.parser cimport Parser
@@ -49,6 +50,7 @@ cdef class Http1Downstream(Downstream):
     cdef uint64_t body_mark         # body bytes at the timer's last look
     cdef uint64_t taken_mark        # bytes that the client had taken at the timer's last look
     cdef uint64_t discarded
+    cdef void open(self, int fd, const sockaddr* peer) noexcept
     cdef bint is_busy(self) noexcept
     cdef void feed(self, const char* data, size_t size) noexcept
     cdef size_t skip_empty_line(self, const char* data, size_t size) noexcept

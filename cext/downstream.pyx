@@ -8,9 +8,9 @@ The parser is paused at the end of each request, so the bytes of a pipelined one
 answer before it has gone out.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcpy, memset
 
+from gateway.cext.address cimport AF_INET, AF_INET6, sockaddr, sockaddr_in, sockaddr_in6, socklen_t
 from gateway.cext.admission cimport admit, admit_nothing
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_hex
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH, BODY_UNTIL_CLOSE, BodyKind
@@ -59,9 +59,7 @@ from gateway.cext.response_head cimport (
 )
 
 cdef extern from "<arpa/inet.h>" nogil:
-    int inet_pton(int family, const char* text, void* address)
-    int AF_INET
-    int AF_INET6
+    const char* inet_ntop(int family, const void* address, char* text, socklen_t size)
 
 cdef enum:
     # Pipelined bytes kept while an answer is on its way; beyond it the client waits in its own buffers.
@@ -96,11 +94,12 @@ cdef class Http1Downstream(Downstream):
 
     # --- the socket -------------------------------------------------------------------------------
 
-    def connection_made(self, transport):
-        self.wire.open(transport)
+    cdef void open(self, int fd, const sockaddr* peer) noexcept:
+        """Takes an accepted socket."""
+        self.wire.open(self.worker.poller, fd, self)
         self.start_timer(self.worker.clock)
         self.clock.read()
-        set_peer(self.exchange, transport.get_extra_info("peername"))
+        set_peer(self.exchange, peer)
         self.worker.connected(self)
         if self.worker.connections > self.worker.plan.connection_limit:
             self.worker.connections_refused += 1
@@ -108,8 +107,7 @@ cdef class Http1Downstream(Downstream):
         else:
             self.arm(self.clock.now_ms + self.worker.plan.idle_ms)
 
-    def data_received(self, bytes data not None):
-        cdef size_t size = PyBytes_GET_SIZE(data)
+    cdef void data_received(self, const char* data, size_t size) noexcept:
         self.clock.read()
         self.worker.bytes_received += size
         if self.state == LINGERING:
@@ -117,14 +115,14 @@ cdef class Http1Downstream(Downstream):
             if self.discarded > MAX_LINGER:
                 self.wire.abort()
         elif self.pending.size or self.is_busy():
-            buffer_put(&self.pending, PyBytes_AS_STRING(data), size)
+            buffer_put(&self.pending, data, size)
             if self.pending.size > MAX_PENDING:
                 self.stop_reading(STOP_PIPELINE)
         else:
-            self.feed(PyBytes_AS_STRING(data), size)
+            self.feed(data, size)
             self.after_event()
 
-    def eof_received(self):
+    cdef void eof_received(self) noexcept:
         """A half-closed client still gets its answers (RFC 9112 section 9.6); nothing else is waited for."""
         self.eof = True
         self.clock.read()
@@ -135,17 +133,15 @@ cdef class Http1Downstream(Downstream):
             self.exchange.refuse(BAD_REQUEST)
         elif self.state != EXCHANGING:
             self.after_event()
-        return True
 
-    def connection_lost(self, error):
+    cdef void connection_lost(self) noexcept:
         self.state = GONE
-        self.wire.lost()
         self.stop_timer()
         self.clock.read()
         self.exchange.on_downstream_lost()
         self.worker.disconnected(self)
 
-    def pause_writing(self):
+    cdef void pause_writing(self) noexcept:
         self.write_paused = True
         self.taken_mark = self.wire.taken()
         if self.exchange.upstream is not None:
@@ -155,7 +151,7 @@ cdef class Http1Downstream(Downstream):
         else:
             self.arm_after(self.worker.plan.body_ms)
 
-    def resume_writing(self):
+    cdef void resume_writing(self) noexcept:
         self.write_paused = False
         self.clock.read()
         if self.exchange.upstream is not None:
@@ -348,15 +344,14 @@ cdef class Http1Downstream(Downstream):
             self.arm_exchange()
 
     cdef void stop_reading(self, ReadStop reason) noexcept:
-        if self.read_stops == 0 and self.wire.is_open() and not self.eof:
-            self.wire.transport.pause_reading()
         self.read_stops |= reason
+        self.wire.pause_reading()
 
     cdef void start_reading(self, ReadStop reason) noexcept:
         if self.read_stops & reason:
             self.read_stops &= ~reason
-            if self.read_stops == 0 and self.wire.is_open() and not self.eof:
-                self.wire.transport.resume_reading()
+            if self.read_stops == 0:
+                self.wire.resume_reading()
 
     cdef void pause_request(self) noexcept:
         self.stop_reading(STOP_BODY)
@@ -490,19 +485,18 @@ cdef class Http1Downstream(Downstream):
         self.wire.abort()
 
 
-cdef void set_peer(Exchange exchange, peername) noexcept:
+cdef void set_peer(Exchange exchange, const sockaddr* peer) noexcept:
     """The peer's address as text and as 16 bytes; a Unix socket has none and is never trusted."""
-    text = peername[0] if isinstance(peername, tuple) else ""
-    cdef bytes encoded = text.partition("%")[0].encode()[:63]
     memset(exchange.peer_address, 0, 16)
-    if b":" in encoded:
-        inet_pton(AF_INET6, encoded, exchange.peer_address)
-    elif encoded:
+    if peer.sa_family == AF_INET6:
+        memcpy(exchange.peer_address, &(<const sockaddr_in6*>peer).sin6_addr, 16)
+        inet_ntop(AF_INET6, exchange.peer_address, exchange.peer, sizeof(exchange.peer))
+    elif peer.sa_family == AF_INET:
         exchange.peer_address[10] = exchange.peer_address[11] = 0xFF
-        inet_pton(AF_INET, encoded, exchange.peer_address + 12)
+        memcpy(exchange.peer_address + 12, &(<const sockaddr_in*>peer).sin_addr, 4)
+        inet_ntop(AF_INET, exchange.peer_address + 12, exchange.peer, sizeof(exchange.peer))
     else:
-        encoded = b"unknown"
-    memcpy(exchange.peer, <const char*>encoded, len(encoded) + 1)
+        memcpy(exchange.peer, b"unknown", 8)
 
 
 # --- the parser's callbacks ---------------------------------------------------------------------------

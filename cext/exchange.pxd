@@ -9,19 +9,19 @@ The two sides are abstract here; `downstream.pyx` and `upstream.pyx` speak HTTP/
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from gateway.cext.buffer cimport Buffer
-from gateway.cext.clock cimport Timed
 from gateway.cext.framing cimport Framing
 from gateway.cext.head cimport Head, Target
 from gateway.cext.plan cimport Plan, Route
 from gateway.cext.pool cimport ConnectionState, Pool
 from gateway.cext.refusal cimport Code
+from gateway.cext.wire cimport Connection
 from gateway.cext.worker cimport Worker
 
 cdef enum:
     MAX_CORRELATION_ID = 128
 
 
-cdef class Downstream(Timed):
+cdef class Downstream(Connection):
     """What an exchange asks of the client's side."""
     cdef bint write_paused          # the client does not take what was sent
     cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept
@@ -40,7 +40,7 @@ cdef class Downstream(Timed):
     cdef void abort(self) noexcept
 
 
-cdef class Upstream(Timed):
+cdef class Upstream(Connection):
     """What an exchange asks of the service's side."""
     cdef Exchange exchange
     cdef ConnectionState state      # the pool's

@@ -23,7 +23,7 @@ cdef enum:
     CLIENT_CLOSED = 499
 
 
-cdef class Downstream(Timed):
+cdef class Downstream(Connection):
     cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept:
         raise NotImplementedError
 
@@ -64,7 +64,7 @@ cdef class Downstream(Timed):
         raise NotImplementedError
 
 
-cdef class Upstream(Timed):
+cdef class Upstream(Connection):
     cdef void send_head(self, Exchange exchange) noexcept:
         raise NotImplementedError
 

@@ -22,7 +22,7 @@ cdef class Pool:
     cdef bytes authority            # Host for a request that had none (HTTP/1.0)
     cdef object host
     cdef object port
-    cdef object socket_path         # path of a Unix socket, or None
+    cdef list addresses             # of `sockaddr`; None when a name has to be looked up for each dial
     cdef uint32_t service_label
     cdef int max_connections
     cdef int max_queue

@@ -7,13 +7,14 @@ timeout. Without one it dials, up to `max_connections`; beyond that it waits in 
 connection comes free first, dialled or released, serves whoever has waited longest.
 """
 
-import asyncio
 import json
 import logging
+import socket
 from collections import deque
 
 from libc.stdint cimport uint64_t
 
+from gateway.cext.address cimport internet_address, numeric_addresses, unix_address
 from gateway.cext.native cimport (
     GW_UPSTREAM_CONNECTIONS_ACTIVE,
     GW_UPSTREAM_CONNECTIONS_IDLE,
@@ -28,7 +29,6 @@ from gateway.cext.native cimport (
 from gateway.cext.plan cimport GO, REFUSED, WAIT
 from gateway.cext.refusal cimport (
     UPSTREAM_CONNECT_FAILED,
-    UPSTREAM_CONNECT_TIMEOUT,
     UPSTREAM_OVERLOADED,
     UPSTREAM_RESET,
 )
@@ -44,8 +44,12 @@ cdef class Pool:
         self.log_url = json.dumps(self.url).encode()
         self.host = endpoint["host"]
         self.port = endpoint["port"]
-        self.socket_path = endpoint["unix"]
-        self.authority = b"localhost" if self.socket_path else f"{self.host}:{self.port}".encode()
+        if endpoint["unix"]:
+            self.addresses = [unix_address(endpoint["unix"])]
+            self.authority = b"localhost"
+        else:
+            self.addresses = numeric_addresses(self.host, self.port)
+            self.authority = f"{self.host}:{self.port}".encode()
         self.idle = []
         self.queue = deque()
         self.configure(service)
@@ -73,8 +77,13 @@ cdef class Pool:
         """A connection for `exchange`: now, or later through `Exchange.attach`. `fresh`: not a used one."""
         cdef Upstream upstream
         exchange.pool = self
-        if self.idle and not fresh:
+        while self.idle and not fresh:
             upstream = <Upstream>self.idle.pop()
+            if not upstream.is_open():
+                # Closed in this very batch of events, and not told of it yet.
+                upstream.state = CLOSED
+                self.open -= 1
+                continue
             upstream.state = BUSY
             upstream.reused = True
             self.reused += 1
@@ -111,11 +120,16 @@ cdef class Pool:
         return None
 
     cdef void start_dials(self) noexcept:
+        cdef Http1Upstream upstream
         while self.dialing < self.queued and self.open < self.max_connections:
             self.dialing += 1
             self.open += 1
             self.count(GW_UPSTREAM_CONNECTS_TOTAL)
-            self.worker.spawn(dial(self, Http1Upstream(self)))
+            upstream = Http1Upstream(self)
+            if self.addresses is None:
+                self.worker.spawn(resolve(self, upstream))
+            else:
+                upstream.dial(self.addresses)
 
     cdef void dialed(self, Upstream upstream) noexcept:
         if not upstream.is_open():
@@ -163,7 +177,7 @@ cdef class Pool:
             self.idle.append(upstream)
 
     cdef void forget(self, Upstream upstream) noexcept:
-        """A connection is closed or lost; its place is free. `dial` itself accounts for one being dialled."""
+        """A connection is closed or lost; its place is free. `dial_failed` accounts for one being dialled."""
         if upstream.state == CLOSED or upstream.state == DIALING:
             return
         if upstream.state == IDLE:
@@ -208,24 +222,19 @@ cdef bint is_stale(entry) noexcept:
     return exchange.serial != <uint64_t>entry[1] or not exchange.waiting
 
 
-async def dial(Pool pool, Http1Upstream upstream):
-    """Connects `upstream`; its pool hears of it either way."""
-    loop = pool.worker.loop
-    limit_s = pool.connect_ms / 1000.0 if pool.connect_ms else None
+async def resolve(Pool pool, Http1Upstream upstream):
+    """Looks the endpoint's name up, then dials."""
+    cdef list addresses = []
     try:
-        async with asyncio.timeout(limit_s):
-            if pool.socket_path is not None:
-                await loop.create_unix_connection(upstream.as_protocol, pool.socket_path)
-            else:
-                await loop.create_connection(upstream.as_protocol, pool.host, pool.port)
-    except TimeoutError:
-        upstream.discard()
-        pool.dial_failed(UPSTREAM_CONNECT_TIMEOUT)
+        for found in await pool.worker.loop.getaddrinfo(pool.host, pool.port, type=socket.SOCK_STREAM):
+            addresses.append(internet_address(found[0], found[4]))
     except Exception as error:
-        upstream.discard()
         if not isinstance(error, OSError):
             # A host name that no resolver takes, say: whatever it is, the exchange gets its answer.
-            log.exception("cannot connect to %s", pool.url)
-        pool.dial_failed(UPSTREAM_CONNECT_FAILED)
+            log.exception("cannot look up %s", pool.url)
+    if upstream.state != DIALING:
+        return  # its time was over before
+    if addresses:
+        upstream.dial(addresses)
     else:
-        pool.dialed(upstream)
+        upstream.dial_failed(UPSTREAM_CONNECT_FAILED)

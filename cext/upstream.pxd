@@ -21,9 +21,11 @@ cdef class Http1Upstream(Upstream):
     cdef bint message_done
     cdef bint keep_alive
     cdef bint reading_paused
+    cdef list addresses         # of `sockaddr`, still to be tried
     cdef bint sends_chunks      # the request body leaves in chunks
     cdef int interim_count
     cdef size_t reason_size     # bytes of the reason phrase
+    cdef void dial(self, list addresses) noexcept
+    cdef void dial_failed(self, Code code) noexcept
     cdef void read_failed(self, Code code) noexcept
-    cdef void discard(self) noexcept
     cdef void complete(self, size_t leftover) noexcept

@@ -1,6 +1,6 @@
 """HTTP/1.1 towards a service: writes request heads, parses responses, hands bodies over as they come."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport ECONNRESET
 from libc.stdint cimport uint64_t
 
 from gateway.cext.buffer cimport buffer_put, buffer_put_hex, buffer_trim
@@ -32,9 +32,16 @@ from gateway.cext.parser cimport (
     parser_resume,
     parser_settings,
 )
-from gateway.cext.pool cimport DIALING, IDLE
-from gateway.cext.refusal cimport UPSTREAM_PROTOCOL_ERROR, UPSTREAM_RESET, UPSTREAM_TIMEOUT
+from gateway.cext.pool cimport CLOSED, DIALING, IDLE
+from gateway.cext.refusal cimport (
+    UPSTREAM_CONNECT_FAILED,
+    UPSTREAM_CONNECT_TIMEOUT,
+    UPSTREAM_PROTOCOL_ERROR,
+    UPSTREAM_RESET,
+    UPSTREAM_TIMEOUT,
+)
 from gateway.cext.request_head cimport write_request_head, write_trailers
+from gateway.cext.wire cimport Wire
 
 cdef enum:
     # A response head is the service's, not a stranger's: roomier than the client's, still bounded.
@@ -53,27 +60,38 @@ cdef llhttp_settings_t SETTINGS
 cdef class Http1Upstream(Upstream):
     def __cinit__(self, Pool pool):
         self.pool = pool
-        self.wire = Wire()
-        self.wire.keeps_reading = True
         self.state = DIALING
+        self.start_timer(pool.worker.clock)
+        self.arm_after(pool.connect_ms)
         parser_init(&self.parser, HTTP_RESPONSE, &SETTINGS, &self.trailers, <void*>self)
 
     def __dealloc__(self):
         head_free(&self.head)
         head_free(&self.trailers)
 
-    def as_protocol(self):
-        return self
-
     # --- the socket -------------------------------------------------------------------------------
 
-    def connection_made(self, transport):
-        self.wire.open(transport)
-        self.start_timer(self.pool.worker.clock)
+    cdef void dial(self, list addresses) noexcept:
+        """Tries the addresses in turn, within one timeout, until one connects; its pool hears of it."""
+        self.addresses = addresses[1:]
+        self.wire = Wire()
+        self.wire.keeps_reading = True
+        self.wire.dial(self.pool.worker.poller, addresses[0], self)
 
-    def data_received(self, bytes data not None):
-        cdef const char* at = PyBytes_AS_STRING(data)
-        cdef size_t size = PyBytes_GET_SIZE(data)
+    cdef void dialed(self, int error) noexcept:
+        if error == 0:
+            self.pool.dialed(self)
+        elif self.addresses:
+            self.dial(self.addresses)
+        else:
+            self.dial_failed(UPSTREAM_RESET if error == ECONNRESET else UPSTREAM_CONNECT_FAILED)
+
+    cdef void dial_failed(self, Code code) noexcept:
+        self.abort()
+        self.state = CLOSED
+        self.pool.dial_failed(code)
+
+    cdef void data_received(self, const char* data, size_t size) noexcept:
         cdef Exchange exchange = self.exchange
         cdef int error
         if exchange is None:
@@ -84,17 +102,17 @@ cdef class Http1Upstream(Upstream):
         self.got_bytes = True
         if self.head_done:
             self.arm_after(self.pool.stream_idle_ms)
-        error = parser_execute(&self.parser, at, size)
+        error = parser_execute(&self.parser, data, size)
         if self.exchange is None:
             return
         if error == HPE_PAUSED and self.message_done:
-            self.complete(size - (self.parser.llhttp.error_pos - at))
+            self.complete(size - (self.parser.llhttp.error_pos - data))
         elif error == HPE_OK:
             exchange.downstream.flush()
         else:
             self.read_failed(UPSTREAM_PROTOCOL_ERROR)
 
-    def eof_received(self):
+    cdef void eof_received(self) noexcept:
         cdef Exchange exchange = self.exchange
         self.clock.read()
         if exchange is not None:
@@ -107,32 +125,33 @@ cdef class Http1Upstream(Upstream):
         else:
             self.abort()
 
-    def connection_lost(self, error):
+    cdef void connection_lost(self) noexcept:
         self.pool.worker.clock.read()
-        self.wire.lost()
         self.stop_timer()
         self.pool.forget(self)
         if self.exchange is not None:
             self.read_failed(UPSTREAM_RESET)
 
-    def pause_writing(self):
+    cdef void pause_writing(self) noexcept:
         self.write_paused = True
         if self.exchange is not None:
             self.exchange.downstream.pause_request()
 
-    def resume_writing(self):
+    cdef void resume_writing(self) noexcept:
         self.write_paused = False
         if self.exchange is not None:
             self.exchange.downstream.resume_request()
 
     cdef void on_deadline(self):
-        if self.state == IDLE:
+        if self.state == DIALING:
+            self.dial_failed(UPSTREAM_CONNECT_TIMEOUT)
+        elif self.state == IDLE:
             self.abort()
         elif self.exchange is not None:
             self.read_failed(UPSTREAM_TIMEOUT)
 
     cdef bint is_open(self) noexcept:
-        return self.wire.is_open()
+        return self.wire is not None and self.wire.is_open()
 
     cdef void rest(self, uint64_t idle_ms) noexcept:
         """Idle from here on."""
@@ -206,23 +225,19 @@ cdef class Http1Upstream(Upstream):
         if not self.reading_paused and self.wire.is_open():
             self.reading_paused = True
             self.arm(NEVER)
-            self.wire.transport.pause_reading()
+            self.wire.pause_reading()
 
     cdef void resume_response(self) noexcept:
         if self.reading_paused:
             self.reading_paused = False
             if self.wire.is_open():
-                self.wire.transport.resume_reading()
+                self.wire.resume_reading()
                 self.arm_after(self.pool.stream_idle_ms if self.head_done else self.pool.response_ms)
-
-    cdef void discard(self) noexcept:
-        """Never came to life: its dial failed."""
-        self.stop_timer()
-        self.wire.abort()
 
     cdef void abort(self) noexcept:
         self.stop_timer()
-        self.wire.abort()
+        if self.wire is not None:
+            self.wire.abort()
         self.pool.forget(self)
 
 

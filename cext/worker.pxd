@@ -3,10 +3,13 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from gateway.cext.access_log cimport AccessLog
+from gateway.cext.address cimport sockaddr
 from gateway.cext.clock cimport Clock
 from gateway.cext.exchange cimport Downstream, Exchange
+from gateway.cext.listener cimport Listener
 from gateway.cext.native cimport GwRegion
 from gateway.cext.plan cimport Plan
+from gateway.cext.poller cimport Poller
 
 
 cdef class Worker:
@@ -14,13 +17,15 @@ cdef class Worker:
     cdef object segment
     cdef const GwRegion* region
     cdef Clock clock
+    cdef Poller poller
+    cdef Listener listener          # or None
     cdef readonly Plan plan
     cdef AccessLog access_log       # or None
     cdef dict labels                # label ids of what no plan names
     cdef dict pools                 # (service, url) -> Pool
     cdef list retired               # pools that no plan names any more and that are not empty
     cdef set downstreams            # of open Downstream
-    cdef set tasks                  # dials under way
+    cdef set tasks                  # look-ups under way
     cdef object tick_handle
     cdef readonly bint draining
     cdef readonly uint32_t connections
@@ -37,6 +42,7 @@ cdef class Worker:
     cdef uint64_t random(self) noexcept
     cdef uint32_t make_id(self, char* out) noexcept
     cdef void spawn(self, coroutine) noexcept
+    cdef void accepted(self, int fd, const sockaddr* peer) noexcept
     cdef void connected(self, Downstream downstream) noexcept
     cdef void disconnected(self, Downstream downstream) noexcept
     cdef void record(self, Exchange exchange) noexcept

@@ -38,6 +38,7 @@ cdef class Worker:
         self.segment = segment
         self.region = <const GwRegion*><uintptr_t>segment.worker_address(slot)
         self.clock = Clock()
+        self.poller = Poller(loop)
         self.access_log = None if access_log is None else AccessLog(access_log)
         self.labels = {text: segment.intern(text) for text in ("-", "/health")}
         self.pools = {}
@@ -86,9 +87,20 @@ cdef class Worker:
 
     # --- connections ------------------------------------------------------------------------------
 
-    def accept(self):
-        """Protocol factory for `loop.create_server`."""
-        return Http1Downstream(self)
+    def listen(self, listening) -> None:
+        """Accepts connections from a listening, non-blocking socket, which stays the caller's."""
+        self.listener = Listener(self, listening)
+
+    def stop_listening(self) -> None:
+        """Accepts what is in the socket's queue already, and no more."""
+        if self.listener is not None:
+            self.listener.accept_rest()
+            self.listener.stop()
+            self.listener = None
+
+    cdef void accepted(self, int fd, const sockaddr* peer) noexcept:
+        cdef Http1Downstream downstream = Http1Downstream(self)
+        downstream.open(fd, peer)
 
     cdef void connected(self, Downstream downstream) noexcept:
         self.connections_accepted += 1
@@ -113,7 +125,7 @@ cdef class Worker:
 
     def close(self) -> None:
         """Ends everything that is left, and the tick; hands over what was counted and logged so far.
-        May be called again."""
+        The loop has to turn once more for it. May be called again."""
         if self.tick_handle is not None:
             self.tick_handle.cancel()
             self.tick_handle = None
@@ -121,6 +133,10 @@ cdef class Worker:
             (<Downstream>downstream).drop()
         for pool in self.pools.values():
             (<Pool>pool).retire()
+        if self.listener is not None:
+            self.listener.stop()
+            self.listener = None
+        self.poller.close()
         self.publish()
         if self.access_log is not None:
             self.access_log.flush()
@@ -134,6 +150,8 @@ cdef class Worker:
     def tick(self):
         self.tick_handle = self.loop.call_later(TICK_S, self.tick)
         self.clock.advance()
+        if self.listener is not None:
+            self.listener.go_on()
         gw_segment_beat(self.region, self.clock.now_ms)
         self.publish()
         if self.access_log is not None:

@@ -5,7 +5,6 @@ channel to the supervisor, and the orderly end.
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvloop
 
 from gateway.channel import ChannelProtocol, Message
-from gateway.listener import BACKLOG
 from gateway.telemetry import log as application_log
 from gateway.telemetry.access_log import AccessLog, open_access_log
 
@@ -44,7 +42,8 @@ class DataPlane(Protocol):
     @property
     def generation(self) -> int: ...
     def start(self) -> None: ...
-    def accept(self) -> asyncio.Protocol: ...
+    def listen(self, listening: socket.socket) -> None: ...
+    def stop_listening(self) -> None: ...
     def install(self, plan: bytes) -> None: ...
     def drain(self) -> None: ...
     def close(self) -> None: ...
@@ -100,22 +99,18 @@ class _Process:
         self._worker = task.make_worker(loop, task.segment, task.slot, task.plan, self._access_log)
         self._worker.start()
         await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
-        # A second descriptor of the same socket: what is still queued when the server has closed
-        # its own can be accepted through it.
-        queue = task.listener.dup()
-        # uvloop calls listen() again, with this backlog.
-        server = await loop.create_server(self._worker.accept, sock=task.listener, backlog=BACKLOG)
+        self._worker.listen(task.listener)
         self._channel.send({"type": "ready", "generation": self._worker.generation})
         reports = loop.create_task(self._report())
         await self._until_told()
-        server.close()
         if not self._leaving.is_set():
+            # First: what the kernel has completed already would be reset, and may hold a request.
+            self._worker.stop_listening()
             self._worker.drain()
-            await self._empty(queue)
             await self._finish()
-        queue.close()
         reports.cancel()
         self._worker.close()
+        task.listener.close()
         await asyncio.sleep(CLOSE_S)  # lets what was closed or aborted report its end
         self._worker.close()  # … and what that wrote reach the log
         if self._access_log is not None:
@@ -128,16 +123,6 @@ class _Process:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-
-    async def _empty(self, queue: socket.socket) -> None:
-        """Serve the connections that the kernel has already completed; else they would be reset."""
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(0)  # the closed server leaves the poll set
-        queue.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                connection, _ = queue.accept()
-                await loop.connect_accepted_socket(self._worker.accept, connection)
 
     async def _finish(self) -> None:
         loop = asyncio.get_running_loop()

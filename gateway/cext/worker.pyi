@@ -1,6 +1,7 @@
 """The data plane of one worker process (cext/worker.pyx)."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from gateway._core import Segment
@@ -29,8 +30,11 @@ class Worker:
     def start(self) -> None:
         """Start the tick (100 ms): timeouts, heartbeat, gauges, log flush."""
 
-    def accept(self) -> asyncio.Protocol:
-        """Protocol factory for `loop.create_server`."""
+    def listen(self, listening: socket.socket) -> None:
+        """Accept connections from a listening, non-blocking socket, which stays the caller's."""
+
+    def stop_listening(self) -> None:
+        """Accept what is in the socket's queue already, and no more."""
 
     def install(self, plan: bytes) -> None:
         """Swap the plan; running exchanges keep theirs. Raises ValueError for a bad plan."""
@@ -39,4 +43,4 @@ class Worker:
         """Take no further requests: idle connections close, busy ones after their answer."""
 
     def close(self) -> None:
-        """End every connection and the tick."""
+        """End every connection and the tick. The loop has to turn once more for it."""

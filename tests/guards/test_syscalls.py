@@ -57,4 +57,6 @@ def test_two_receives_and_two_sends(gateway_process: Any, echo: Any, tmp_path: P
     assert 2 - TOLERANCE <= receives <= 2 + 2 * TOLERANCE, per_request
     assert 2 - TOLERANCE <= sends <= 2 + 2 * TOLERANCE, per_request
     assert per_request.get("epoll_ctl", 0) <= TOLERANCE, per_request
-    assert per_request.get("epoll_pwait", 0) + per_request.get("epoll_wait", 0) <= 2.2, per_request
+    # Two events, each through the loop's epoll and the poller's; under load a pair serves many.
+    waits = per_request.get("epoll_pwait", 0) + per_request.get("epoll_wait", 0)
+    assert waits <= 4.2, per_request

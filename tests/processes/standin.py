@@ -5,8 +5,10 @@
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +37,7 @@ class StandInWorker:
             os._exit(9)
         self.loop, self.segment, self.slot, self.access_log = loop, segment, slot, access_log
         self.open: set[_Connection] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.exchanges = 0
         self.draining = False
         self.generation = 0
@@ -48,8 +51,21 @@ class StandInWorker:
         self.segment.beat(self.slot, time.monotonic_ns() // 1_000_000)
         self.loop.call_later(0.1, self.start)
 
-    def accept(self) -> asyncio.Protocol:
-        return _Connection(self)
+    def listen(self, listening: socket.socket) -> None:
+        self.listening = listening
+        self.loop.add_reader(listening, self.accept)
+
+    def accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection, _ = self.listening.accept()
+                accepting = self.loop.connect_accepted_socket(lambda: _Connection(self), connection)
+                self.tasks.add(task := self.loop.create_task(accepting))
+                task.add_done_callback(self.tasks.discard)
+
+    def stop_listening(self) -> None:
+        self.accept()
+        self.loop.remove_reader(self.listening)
 
     def install(self, plan: bytes) -> None:
         if (flag := os.environ.get(REJECT)) and Path(flag).exists():

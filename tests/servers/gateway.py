@@ -56,9 +56,7 @@ class GatewayThread:
             lambda: Worker(self._loop, self.segment, slot, self.compile(plan), sink)
         )
         self.run(self.worker.start)
-        self._server = self._await(
-            self._loop.create_server(self.worker.accept, sock=self._socket, backlog=BACKLOG)
-        )
+        self.run(lambda: self.worker.listen(self._socket))
 
     def compile(self, plan: Plan) -> bytes:
         return orjson.dumps(with_labels(plan, self.segment.intern))
@@ -106,12 +104,12 @@ class GatewayThread:
         return [json.loads(line) for line in bytes(self.log).splitlines()]
 
     def close(self) -> None:
-        self.run(self._server.close)
         self.run(self.worker.close)
         self.run(lambda: None)  # one more turn: connection_lost of what was aborted
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(START_TIMEOUT_S)
         self._loop.close()
+        self._socket.close()
         assert not self.faults, "exceptions in the worker's loop:\n" + "\n".join(self.faults)
 
     def _record_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

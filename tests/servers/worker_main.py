@@ -12,7 +12,7 @@ import orjson
 import uvloop
 
 from gateway.cext.worker import Worker
-from tests.servers.gateway import BACKLOG, new_segment
+from tests.servers.gateway import new_segment
 from tests.servers.plans import with_labels
 
 
@@ -32,7 +32,7 @@ class ControlledWorker:
         loop.set_exception_handler(self._record_fault)
         self._worker = Worker(loop, self._segment, 0, compiled, None)
         self._worker.start()
-        await loop.create_server(self._worker.accept, sock=self._listener, backlog=BACKLOG)
+        self._worker.listen(self._listener)
         return {}
 
     async def counts(self) -> dict[str, Any]:
