@@ -66,9 +66,8 @@ cdef enum:
     MAX_PENDING = 65536
     # An answered request's unread body is read up to here to keep the connection; beyond it, closed.
     MAX_DISCARD = 65536
-    # A closed connection is read for this long, or this far, before it is dropped.
+    # A closed connection is read for this long before it is dropped.
     LINGER_MS = 2000
-    MAX_LINGER = 1048576
     # A body slower than this over a whole body_timeout is a slow-sender attack (Kestrel's default rate).
     MIN_BODY_RATE = 240
     # How long a drain leaves a connection that has not sent its first request yet.
@@ -111,10 +110,8 @@ cdef class Http1Downstream(Downstream):
         self.clock.read()
         self.worker.bytes_received += size
         if self.state == LINGERING:
-            self.discarded += size
-            if self.discarded > MAX_LINGER:
-                self.wire.abort()
-        elif self.pending.size or self.is_busy():
+            return
+        if self.pending.size or self.is_busy():
             buffer_put(&self.pending, data, size)
             if self.pending.size > MAX_PENDING:
                 self.stop_reading(STOP_PIPELINE)
