@@ -20,7 +20,8 @@ def ask(client: Client, target: str) -> None:
     client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
 
 
-@pytest.mark.parametrize("size", [100_000, 120_000, 140_000])
+# The second receive (of 64 KiB each) passes the mark at which the upstream is paused, and is the last.
+@pytest.mark.parametrize("size", [100_000, 120_000])
 def test_next_in_the_queue_after_a_reader_that_stopped(
     gateway: Any, scripted: Any, size: int
 ) -> None:
