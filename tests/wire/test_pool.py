@@ -20,7 +20,7 @@ def ask(client: Client, target: str) -> None:
     client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
 
 
-# The second receive (of 64 KiB each) passes the mark at which the upstream is paused, and is the last.
+# The second receive, of 64 KiB each, passes the mark at which reading stops, and is the last.
 @pytest.mark.parametrize("size", [100_000, 120_000])
 def test_next_in_the_queue_after_a_reader_that_stopped(
     gateway: Any, scripted: Any, size: int
