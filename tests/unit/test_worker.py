@@ -3,6 +3,7 @@
 import mmap
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,9 @@ def test_it_leaves_when_it_is_told_or_the_supervisor_is_gone(frame: Frame, tmp_p
 def test_it_reopens_its_log(frame: Frame, tmp_path: Path) -> None:
     frame.request("/one")
     log = tmp_path / "access.log"
+    deadline = time.monotonic() + 10
+    while "/one" not in log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)  # the writer is a thread of its own
     old = log.rename(tmp_path / "access.log.1")
     frame.send(type="reopen_logs")
     frame.send(type="plan", generation=3, plan=PLAN % 3)

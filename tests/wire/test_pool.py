@@ -75,22 +75,6 @@ def test_those_who_wait_in_vain_leave_nothing_behind(gateway_process: Any, scrip
     assert upstream.wait_for(lambda: running.ask("counts")["connections"] == 0)
 
 
-def test_connection_with_an_unsent_rest_of_a_body_is_not_reused(
-    gateway: Any, scripted: Any
-) -> None:
-    gate = threading.Event()
-    upstream = scripted((Do.HEAD, 0.3, OK, gate), ANSWERS)
-    upstream.limit_receive_buffer(1 << 13, segment=1448)
-    running = gateway(to=upstream, timeouts={"response": 2.0})
-    head = b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
-    with running.connect() as uploading, running.connect() as other:
-        uploading.send(head + bytes(200_000))
-        assert uploading.recv_response("POST").status == 200
-        assert other.get("/next").body == b"ok"
-    gate.set()
-    assert [request.target for request in upstream.connections[1].requests] == ["/next"]
-
-
 @pytest.mark.parametrize("death", [(Do.CLOSE,), (*REQUEST, Do.CLOSE), (*REQUEST, Do.RESET)])
 def test_handed_over_connection_that_dies_costs_a_retry(
     gateway: Any, scripted: Any, death: Any
