@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.servers.faulty_network import FaultyNetwork
 from tests.servers.gateway import GatewayProcess, GatewayThread
 from tests.servers.plans import Plan, plan, service
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
 from tests.servers.upstream import EchoUpstream, Script, ScriptedUpstream, Upstream
 
 
@@ -68,6 +71,24 @@ def gateway_process(servers: contextlib.ExitStack) -> Callable[..., GatewayProce
         return running
 
     return start
+
+
+@pytest.fixture
+def redis_server(servers: contextlib.ExitStack, tmp_path: Path) -> Callable[..., RedisServer]:
+    def start(*options: str) -> RedisServer:
+        running = RedisServer(tmp_path, *options)
+        servers.callback(running.close)
+        return running
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One for all tests; a test that stops it starts it again."""
+    running = PostgresServer()
+    yield running
+    running.close()
 
 
 def plan_to(

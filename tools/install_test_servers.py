@@ -4,14 +4,26 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-PROGRAMS = {"curl": "curl", "strace": "strace"}
+PROGRAMS = {
+    "curl": "curl",
+    "strace": "strace",
+    "redis-server": "redis-server",
+    "postgres": "postgresql",
+}
 """Program looked for -> Debian package that has it."""
+
+
+def is_missing(program: str) -> bool:
+    """Whether it is neither in PATH nor where Debian keeps PostgreSQL's programs."""
+    kept_apart = Path("/usr/lib/postgresql").glob(f"*/bin/{program}")
+    return shutil.which(program) is None and not any(kept_apart)
 
 
 def main() -> int:
     """Install what is missing. Returns 0 when nothing is missing any more."""
-    packages = sorted({package for name, package in PROGRAMS.items() if shutil.which(name) is None})
+    packages = sorted({package for name, package in PROGRAMS.items() if is_missing(name)})
     if not packages:
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
