@@ -78,6 +78,7 @@ cdef extern from *:
     typedef struct GwBalancer GwBalancer;
     typedef struct GwWheel GwWheel;
     typedef struct GwRegion GwRegion;
+    typedef struct GwSegment GwSegment;
     """
     # Balancer.address, valid while that object is held.
     ctypedef struct GwBalancer:
@@ -88,6 +89,13 @@ cdef extern from *:
     # Segment.worker_address(slot), valid while the Segment is held. One process writes to it.
     ctypedef struct GwRegion:
         pass
+    # Segment.address, valid while the Segment is held.
+    ctypedef struct GwSegment:
+        pass
+
+# A hash under the instance's secret, the same in all its processes; never 0.
+cdef extern uint64_t gw_segment_hash(
+    const GwSegment *segment, const uint8_t *data, size_t len) noexcept nogil
 
 # Index of the endpoint. random: 64 uniform bits.
 cdef extern uint32_t gw_balancer_pick(const GwBalancer *balancer, uint64_t random) noexcept nogil

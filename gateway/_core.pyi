@@ -137,6 +137,13 @@ class Segment:
     def size_for(workers: int) -> int:
         """Bytes. Untouched pages take no memory. Raises ValueError outside 1 to 1024."""
 
+    @property
+    def address(self) -> int:
+        """Pointer for the C face (GwSegment), valid while this object lives."""
+
+    def hash(self, data: bytes) -> int:
+        """64 bits under the instance's secret, the same in all its processes; never 0."""
+
     def worker_address(self, slot: int) -> int:
         """Pointer for the C face (GwRegion), valid while this object lives. Raises IndexError."""
 

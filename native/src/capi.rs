@@ -195,7 +195,7 @@ pub unsafe extern "C" fn gw_path_normalize(
 // ---- Balancer, timer wheel, segment -----------------------------------------------------------
 
 use gateway_core::balancer::Balancer;
-use gateway_core::segment::{Region, SeriesKey};
+use gateway_core::segment::{Region, Segment, SeriesKey};
 use gateway_core::timer_wheel::TimerWheel;
 
 /// The balancer behind `gateway._core.Balancer.address`.
@@ -207,6 +207,23 @@ pub type GwWheel = TimerWheel;
 /// The slot behind `gateway._core.Segment.worker_address`; the process that calls is the one that
 /// writes to it.
 pub type GwRegion = Region;
+
+/// The segment behind `gateway._core.Segment.address`.
+pub type GwSegment = Segment;
+
+/// A hash under the instance's secret; never 0.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_segment_hash(
+    segment: *const GwSegment,
+    data: *const u8,
+    len: usize,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { (*segment).hash_key().hash(bytes(data, len)) }
+}
 
 /// # Safety
 /// See the module's head.

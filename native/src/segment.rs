@@ -6,6 +6,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 #[pyclass(frozen, module = "gateway._core")]
 pub struct Segment {
@@ -32,6 +33,12 @@ fn row(table: &[Metric], counter: &str) -> PyResult<usize> {
     })
 }
 
+/// 128 bits from the operating system: the standard library's tables take theirs in the same way.
+fn secret() -> [u64; 2] {
+    let word = || RandomState::new().build_hasher().finish();
+    [word(), word()]
+}
+
 #[pymethods]
 impl Segment {
     #[new]
@@ -49,7 +56,7 @@ impl Segment {
         // the supervisor, has it, and does not.
         let core = unsafe {
             if create {
-                core::Segment::create(base, length, workers)
+                core::Segment::create(base, length, workers, secret())
             } else {
                 core::Segment::attach(base, length, workers)
             }
@@ -67,6 +74,16 @@ impl Segment {
             1..=core::MAX_WORKERS => Ok(core::Segment::size_for(workers)),
             _ => Err(to_python(SegmentError::Workers(workers))),
         }
+    }
+
+    /// A Python object does not move, and a frozen one is not replaced.
+    #[getter]
+    fn address(&self) -> usize {
+        (&raw const self.core).addr()
+    }
+
+    fn hash(&self, data: &[u8]) -> u64 {
+        self.core.hash_key().hash(data)
     }
 
     fn worker_address(&self, slot: usize) -> PyResult<usize> {

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod balancer;
+pub mod keyed_hash;
 pub mod metrics;
 pub mod path;
 pub mod routes;

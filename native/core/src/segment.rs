@@ -27,10 +27,12 @@ pub use snapshot::{Series, Snapshot};
 
 use labels::{LabelIndex, LabelTable};
 
+use crate::keyed_hash::HashKey;
+
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 1;
+const LAYOUT_VERSION: u32 = 2;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.3 MiB of address space.
@@ -43,6 +45,8 @@ struct Header {
     layout_version: AtomicU32,
     slots: AtomicU32,
     size: AtomicU64,
+    /// Key of every hash that processes compare; written before `magic`, never changed.
+    secret: [AtomicU64; 2],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +122,7 @@ pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
     regions: &'static [Region],
+    key: HashKey,
     /// What this process has read of the label table, to find a text without a scan.
     index: Mutex<LabelIndex>,
 }
@@ -129,7 +134,7 @@ impl Segment {
         size_of::<Header>() + size_of::<LabelTable>() + (workers + 1) * size_of::<Region>()
     }
 
-    /// Makes a segment in fresh memory.
+    /// Makes a segment in fresh memory. `secret`: random, and known to nobody else.
     ///
     /// # Safety
     /// `base` points to `length` bytes that are zero, may be read and written, and stay mapped
@@ -139,13 +144,18 @@ impl Segment {
         base: *mut u8,
         length: usize,
         workers: usize,
+        secret: [u64; 2],
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
         let header = segment.header;
         if header.magic.load(Ordering::Acquire) != 0 {
             return Err(SegmentError::InUse);
         }
+        for (word, value) in header.secret.iter().zip(secret) {
+            word.store(value, Ordering::Relaxed);
+        }
+        segment.key = HashKey(secret);
         segment.intern("other");
         header
             .layout_version
@@ -170,7 +180,7 @@ impl Segment {
         workers: usize,
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
         let header = segment.header;
         if header.magic.load(Ordering::Acquire) != MAGIC {
             return Err(SegmentError::NotASegment);
@@ -190,6 +200,8 @@ impl Segment {
                 expected,
             });
         }
+        let [k0, k1] = &header.secret;
+        segment.key = HashKey([k0.load(Ordering::Relaxed), k1.load(Ordering::Relaxed)]);
         Ok(segment)
     }
 
@@ -220,6 +232,7 @@ impl Segment {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
+                key: HashKey([0, 0]),
                 index: Mutex::default(),
             })
         }
@@ -248,6 +261,11 @@ impl Segment {
     /// The text of an id; "other" for an id that was never given out.
     pub fn label(&self, id: u32) -> String {
         self.labels.text(id)
+    }
+
+    /// The key of this instance's hashes.
+    pub fn hash_key(&self) -> HashKey {
+        self.key
     }
 
     pub fn labels_dropped(&self) -> u64 {

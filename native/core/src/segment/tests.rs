@@ -21,7 +21,7 @@ impl Memory {
 
     fn create(&self, workers: usize) -> Result<Segment, SegmentError> {
         // SAFETY: zeroed memory of this size, which each test keeps longer than its segments.
-        unsafe { Segment::create(self.base, self.layout.size(), workers) }
+        unsafe { Segment::create(self.base, self.layout.size(), workers, [1, 2]) }
     }
 
     fn attach(&self, workers: usize) -> Result<Segment, SegmentError> {
