@@ -1,7 +1,9 @@
 //! `Segment`: the shared memory of counters, over a buffer that Python owns.
 
 use gateway_core::metrics::{self, Kind, Metric, BUCKET_BOUNDS_NS, METHODS, SERVICE, WORKER};
-use gateway_core::segment::{self as core, Region, SegmentError, Series, SeriesKey, Snapshot};
+use gateway_core::segment::{
+    self as core, Region, RevocationKind, SegmentError, Series, SeriesKey, Snapshot,
+};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -30,6 +32,14 @@ fn row(table: &[Metric], counter: &str) -> PyResult<usize> {
             "segment: no counter {counter:?}; use one of {}",
             names.join(", ")
         ))
+    })
+}
+
+fn revocation_kind(name: &str) -> PyResult<RevocationKind> {
+    let mut kinds = RevocationKind::ALL.into_iter();
+    kinds.find(|kind| kind.name() == name).ok_or_else(|| {
+        let names = RevocationKind::ALL.map(RevocationKind::name).join(", ");
+        PyValueError::new_err(format!("segment: no kind {name:?}; use one of {names}"))
     })
 }
 
@@ -84,6 +94,30 @@ impl Segment {
 
     fn hash(&self, data: &[u8]) -> u64 {
         self.core.hash_key().hash(data)
+    }
+
+    fn revoke(
+        &self,
+        kind: &str,
+        name: &str,
+        before_s: u64,
+        until_s: u64,
+        now_s: u64,
+    ) -> PyResult<()> {
+        let (kind, hash) = (revocation_kind(kind)?, self.hash(name.as_bytes()));
+        let revocations = self.core.revocations();
+        revocations.revoke(kind, hash, before_s, until_s, now_s);
+        Ok(())
+    }
+
+    fn is_revoked(&self, kind: &str, name: &str, issued_s: u64) -> PyResult<bool> {
+        let (kind, hash) = (revocation_kind(kind)?, self.hash(name.as_bytes()));
+        Ok(self.core.revocations().is_revoked(kind, hash, issued_s))
+    }
+
+    #[getter]
+    fn revocations_spilled(&self) -> u64 {
+        self.core.revocations().spilled()
     }
 
     fn worker_address(&self, slot: usize) -> PyResult<usize> {

@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | slot 0 | slot 1 | ... | slot of the control process |
+//! | header | labels | revocations | slot 0 | slot 1 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -15,6 +15,7 @@
 mod key_table;
 mod labels;
 mod region;
+mod revocations;
 mod snapshot;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use labels::{LABEL_BYTES, MAX_LABELS, OTHER};
 pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
+pub use revocations::{Kind as RevocationKind, Revocations, REVOCATIONS_ROOM};
 pub use snapshot::{Series, Snapshot};
 
 use labels::{LabelIndex, LabelTable};
@@ -32,7 +34,7 @@ use crate::keyed_hash::HashKey;
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 3;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.3 MiB of address space.
@@ -121,6 +123,7 @@ impl std::error::Error for SegmentError {}
 pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
+    revocations: &'static Revocations,
     regions: &'static [Region],
     key: HashKey,
     /// What this process has read of the label table, to find a text without a scan.
@@ -131,7 +134,10 @@ impl Segment {
     /// Bytes for `workers` slots and that of the control process. Pages that are never written
     /// take no memory.
     pub const fn size_for(workers: usize) -> usize {
-        size_of::<Header>() + size_of::<LabelTable>() + (workers + 1) * size_of::<Region>()
+        size_of::<Header>()
+            + size_of::<LabelTable>()
+            + size_of::<Revocations>()
+            + (workers + 1) * size_of::<Region>()
     }
 
     /// Makes a segment in fresh memory. `secret`: random, and known to nobody else.
@@ -221,16 +227,18 @@ impl Segment {
                 needed,
             });
         }
-        // SAFETY: aligned and large enough, as just checked; the sizes of the three structures are
+        // SAFETY: aligned and large enough, as just checked; the sizes of the structures are
         // multiples of their alignment (64), so each begins aligned. They consist of atomics, for
         // which every bit pattern is valid, and which other processes may change at any time.
         // 'static: the caller keeps the memory mapped for as long as the segment is used.
         unsafe {
             let labels = base.add(size_of::<Header>());
-            let regions = labels.add(size_of::<LabelTable>());
+            let revocations = labels.add(size_of::<LabelTable>());
+            let regions = revocations.add(size_of::<Revocations>());
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
+                revocations: &*revocations.cast::<Revocations>(),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
                 key: HashKey([0, 0]),
                 index: Mutex::default(),
@@ -261,6 +269,10 @@ impl Segment {
     /// The text of an id; "other" for an id that was never given out.
     pub fn label(&self, id: u32) -> String {
         self.labels.text(id)
+    }
+
+    pub fn revocations(&self) -> &Revocations {
+        self.revocations
     }
 
     /// The key of this instance's hashes.
