@@ -59,4 +59,5 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal("connection_limit", 503, "internal", True, True, "Too many connections"),
     Refusal("internal_error", 500, "internal", True, True, "Internal error"),
+    Refusal("upstream_unavailable", 503, "upstream", True, False, "Service has no endpoint"),
 )
