@@ -17,7 +17,8 @@ MAX_UDP = 512
 
 class DnsServer:
     """Answers with ``records``: (name, type) → data as in a zone file. Names it does not know do
-    not exist."""
+    not exist.
+    """
 
     def __init__(self, ttl_s: int = 1) -> None:
         self.ttl_s = ttl_s
@@ -61,7 +62,7 @@ class DnsServer:
         if udp and self.truncates:
             response.flags |= dns.flags.TC
             response.answer.clear()
-        return response.to_wire()
+        return response.to_wire(max_size=65_535)
 
     def _fill(self, response: dns.message.Message, owner: str, name: str, kind: str) -> None:
         alias = self.records.get((name, "CNAME"))

@@ -6,6 +6,7 @@ A set is good for the shortest time to live of the records it was made from.
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import aiodns
@@ -50,16 +51,27 @@ class DnsSource:
 
     async def sets(self) -> AsyncGenerator[EndpointSet, None]:
         """See ``Source``."""
-        dns = self._dns
-        servers = [str(dns.resolver)] if dns.resolver is not None else None
-        resolver = aiodns.DNSResolver(servers, timeout=QUERY_TIMEOUT_S, tries=QUERY_TRIES)
-        try:
-            while True:
-                find = self._services if dns.type == "SRV" else self._addresses
+        find = self._services if self._dns.type == "SRV" else self._addresses
+        while True:
+            async with self._resolver() as resolver:
                 found, ttl_s = await find(resolver)
-                yield found
-                wait_s = max(dns.min_ttl, min(ttl_s, MAX_TTL_S) if found else 0.0)
-                await asyncio.sleep(wait_s * (1 + JITTER * self._chance()))
+            yield found
+            wait_s = max(self._dns.min_ttl, min(ttl_s, MAX_TTL_S) if found else 0.0)
+            await asyncio.sleep(wait_s * (1 + JITTER * self._chance()))
+
+    @asynccontextmanager
+    async def _resolver(self) -> AsyncGenerator[aiodns.DNSResolver, None]:
+        """A new one for each look-up: c-ares keeps the answer "no such record" for an hour, and
+        reads `/etc/resolv.conf` once.
+        """
+        server = self._dns.resolver
+        resolver = aiodns.DNSResolver(
+            [str(server)] if server is not None else None,
+            timeout=QUERY_TIMEOUT_S,
+            tries=QUERY_TRIES,
+        )
+        try:
+            yield resolver
         finally:
             await resolver.close()
 
