@@ -12,6 +12,7 @@ PROGRAMS = {
     "redis-server": "redis-server",
     "postgres": "postgresql",
     "dnsmasq": "dnsmasq-base",
+    "openssl": "openssl",
 }
 """Program looked for -> Debian package that has it."""
 

@@ -7,24 +7,22 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.channel import Decoder, Message
 from gateway.control.publication import Publication
-from gateway.listener import BACKLOG, Listener
+from gateway.listener import BACKLOG
 from gateway.supervisor.children import SUPERVISED_SIGNALS, Child, fork, how_it_ended
 from gateway.supervisor.commands import CommandServer, Reply
 from gateway.supervisor.drain import Drain
 from gateway.supervisor.heartbeat import Heartbeat
+from gateway.supervisor.instance import Instance
 from gateway.supervisor.reloads import Outcome, Reloads
-from gateway.supervisor.run_dir import RunDir
 from gateway.supervisor.signals import SignalPipe
 from gateway.supervisor.status import status_document
 from gateway.supervisor.stream import Stream
 
-__all__ = ["ChildMain", "SharedSegment", "Supervisor"]
+__all__ = ["Supervisor"]
 
 TICK_S = 0.25
 """How often clocks are looked at: heartbeats, waits before a restart, deadlines."""
@@ -33,34 +31,6 @@ FIRST_ENDPOINTS_S = 6.0
 sources do not answer, and has to start before. Clients wait meanwhile in the sockets' queues."""
 
 log = logging.getLogger(__name__)
-
-
-class SharedSegment(Protocol):
-    """What the supervisor uses of the shared segment."""
-
-    def last_beat(self, slot: int) -> int: ...
-    def add(self, slot: int, counter: str, delta: int) -> None: ...
-    def reset_gauges(self, slot: int) -> None: ...
-
-
-ChildMain = Callable[[Child, socket.socket, Publication], int]
-"""The main function of a child: its place, its end of the channel, the Plan → exit code."""
-
-
-@dataclass
-class Instance:
-    """What the supervisor was started with."""
-
-    run_dir: RunDir
-    segment: SharedSegment
-    http: Listener
-    control_listeners: list[Listener]
-    """Of the control process: ``server.status``, ``server.admin``."""
-    publication: Publication
-    config_path: str
-    run_worker: ChildMain
-    run_control: ChildMain
-    started: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:

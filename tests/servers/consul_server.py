@@ -1,9 +1,10 @@
 """A double of a Consul agent: ``GET /v1/health/service/NAME`` as its HTTP API documents it.
 
 No real agent: its main module takes parts of itself from folders, so it cannot be built from
-published modules alone, and no package of Debian has it. What is modelled: blocking queries (``index``, ``wait``, ``X-Consul-Index``, an
-index that goes backwards), ``passing``, ``tag`` (several mean all), ``dc``, ACL tokens (403),
-weights, and the address of the node when the service has none.
+published modules alone, and no package of Debian has it. What is modelled: blocking queries
+(``index``, ``wait``, ``X-Consul-Index``, an index that goes backwards), ``passing``, ``tag``
+(several mean all), ``dc``, ACL tokens (403), weights, and the address of the node when the service
+has none.
 https://developer.hashicorp.com/consul/api-docs/health#list-service-instances-for-a-service
 """
 

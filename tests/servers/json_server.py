@@ -3,6 +3,7 @@ connection, and faults on demand.
 """
 
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -15,7 +16,8 @@ STEP_S = 0.02
 class JsonServer:
     """Subclasses answer in ``reply``. ``changed`` guards what they know and wakes who waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.changed = threading.Condition()
         self.requests: list[tuple[str, dict[str, list[str]], dict[str, str]]] = []
         """Path, parameters and fields (lower case) of each."""
@@ -27,12 +29,14 @@ class JsonServer:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     def start(self) -> None:
         """Begin, or go on at the same port after ``stop``."""
         self._http = _Http(("127.0.0.1", self._port), _Request)
         self._http.owner = self
+        if self._tls is not None:
+            self._http.socket = self._tls.wrap_socket(self._http.socket, server_side=True)
         self._port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(STEP_S,), daemon=True).start()
 
@@ -58,6 +62,9 @@ class JsonServer:
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     owner: JsonServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients of ours hang up in the middle: that is what many tests are about."""
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 
 import json
 import re
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ def endpoint_slice(
 
 
 class KubernetesServer(JsonServer):
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.version = 100
         self.oldest = 100
         """A watch from an earlier version is Gone."""
@@ -64,7 +65,7 @@ class KubernetesServer(JsonServer):
         self.streams = 0
         """Watches that are open."""
         self._epoch = 0
-        super().__init__()
+        super().__init__(tls)
 
     # --- what a test does to the cluster --------------------------------------------------------
 

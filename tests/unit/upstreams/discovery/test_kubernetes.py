@@ -1,6 +1,8 @@
 """Kubernetes as a source: list, watch, and all the ways in which a watch ends."""
 
 import asyncio
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,40 @@ async def test_the_account_of_the_pod_is_for_its_own_cluster_alone(
     assert "authorization" not in server.requests[0][2]
     with pytest.raises(SourceError, match=r"cannot use the certificates in .*/ca\.crt"):
         await first(KubernetesSource(Kubernetes(service="web"), environ={}))
+
+
+async def test_in_a_cluster_the_account_of_the_pod_is_all_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS with the cluster's own authority, which nobody else knows, and the pod's token."""
+    tls = make_certificate(tmp_path)
+    server = KubernetesServer(tls)
+    server.token = "of the pod"
+    server.put(endpoint_slice("web-a", Pod("10.0.0.1")))
+    (tmp_path / "token").write_text("of the pod\n")
+    monkeypatch.setattr(module, "ACCOUNT", tmp_path)
+    host, _, port = server.address.removeprefix("https://").partition(":")
+    environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    inside = KubernetesSource(Kubernetes(service="web"), environ)
+    assert len(await first(inside)) == 1
+    outside = Kubernetes.model_validate({"service": "web", "api_server": server.address})
+    with pytest.raises(SourceError, match="certificate verify failed"):
+        await first(KubernetesSource(outside))
+    server.close()
+
+
+def make_certificate(directory: Path) -> ssl.SSLContext:
+    """``ca.crt`` for 127.0.0.1, which signs itself, and what a server needs to use it."""
+    certificate, key = directory / "ca.crt", directory / "key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", str(certificate), "-keyout", str(key)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 @pytest.mark.parametrize(
