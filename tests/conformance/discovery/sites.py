@@ -30,7 +30,7 @@ class Site(Protocol):
         """A new source that asks it."""
         ...
 
-    def set(self, *numbers: int) -> None:
+    def put(self, *numbers: int) -> None:
         """The service has these endpoints now, and no others."""
         ...
 
@@ -58,7 +58,7 @@ class DnsAddresses:
 
     def __init__(self, directory: Path) -> None:
         self.server = DnsServer(ttl_s=0)
-        self.set()
+        self.put()
 
     def source(self) -> Source:
         return open_(
@@ -66,7 +66,7 @@ class DnsAddresses:
             resolver=self.server.address,
         )  # fmt: skip
 
-    def set(self, *numbers: int) -> None:
+    def put(self, *numbers: int) -> None:
         self.server.set("web.test", self.kind, *(self.data(number) for number in numbers))
 
     def data(self, number: int) -> str:
@@ -126,7 +126,7 @@ class Dnsmasq:
         self._hosts = directory / "hosts"
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.set()
+        self.put()
         self.revive()
 
     def source(self) -> Source:
@@ -134,10 +134,11 @@ class Dnsmasq:
             "dns", name="web.test", port=80, min_ttl="50ms", resolver=f"127.0.0.1:{self._port}"
         )
 
-    def set(self, *numbers: int) -> None:
+    def put(self, *numbers: int) -> None:
         self._hosts.write_text("".join(f"10.0.0.{number} web.test\n" for number in numbers))
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
+            self._wait_for({f"10.0.0.{number}" for number in numbers})
 
     def url(self, number: int) -> str:
         return f"http://10.0.0.{number}:80"
@@ -158,18 +159,23 @@ class Dnsmasq:
             ],
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
-            assert self._process.poll() is None, "dnsmasq ended"
-            assert time.monotonic() < deadline, "dnsmasq does not answer"
+        self._wait_for({line.split()[0] for line in self._hosts.read_text().splitlines()})
 
-    def _answers(self) -> bool:
+    def _wait_for(self, addresses: set[str]) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self._addresses() != addresses:
+            assert self._process.poll() is None, "dnsmasq ended"
+            assert time.monotonic() < deadline, f"dnsmasq does not answer {addresses}"
+            time.sleep(0.005)
+
+    def _addresses(self) -> set[str] | None:
         question = dns.message.make_query("web.test", "A")
         try:
-            dns.query.udp(question, "127.0.0.1", timeout=0.1, port=self._port)
+            answer = dns.query.udp(question, "127.0.0.1", timeout=0.1, port=self._port)
         except (OSError, dns.exception.DNSException):
-            return False
-        return True
+            return None
+        return {record.to_text() for rrset in answer.answer for record in rrset}
 
     close = kill
 
@@ -183,7 +189,7 @@ class ConsulDouble:
     def source(self) -> Source:
         return open_("consul", address=self.server.address, service="web")
 
-    def set(self, *numbers: int) -> None:
+    def put(self, *numbers: int) -> None:
         self.server.register("web", *(Instance(8000 + number) for number in numbers))
 
     def url(self, number: int) -> str:
@@ -204,12 +210,12 @@ class KubernetesDouble:
 
     def __init__(self, directory: Path) -> None:
         self.server = KubernetesServer()
-        self.set()
+        self.put()
 
     def source(self) -> Source:
         return open_("kubernetes", service="web", port="http", api_server=self.server.address)
 
-    def set(self, *numbers: int) -> None:
+    def put(self, *numbers: int) -> None:
         pods = [Pod(f"10.0.0.{number}") for number in numbers]
         self.server.put(endpoint_slice("web-a", *pods[::2]))
         self.server.put(endpoint_slice("web-b", *pods[1::2]))

@@ -54,7 +54,7 @@ async def until(sets: AsyncGenerator[EndpointSet, None], urls: set[str]) -> Endp
 
 
 async def test_the_first_set_comes_at_once(site: Site) -> None:
-    site.set(1, 2, 3)
+    site.put(1, 2, 3)
     async with opened(site.source()) as sets:
         found = await anext(sets)
     assert {endpoint.url for endpoint in found} == {site.url(1), site.url(2), site.url(3)}
@@ -62,26 +62,26 @@ async def test_the_first_set_comes_at_once(site: Site) -> None:
 
 
 async def test_changes_come_as_whole_sets(site: Site) -> None:
-    site.set(1, 2)
+    site.put(1, 2)
     async with opened(site.source()) as sets:
         await until(sets, {site.url(1), site.url(2)})
-        site.set(2, 3, 4)
+        site.put(2, 3, 4)
         await until(sets, {site.url(2), site.url(3), site.url(4)})
-        site.set(1)
+        site.put(1)
         await until(sets, {site.url(1)})
 
 
 async def test_nothing_is_an_answer_and_not_a_failure(site: Site) -> None:
     async with opened(site.source()) as sets:
         assert await anext(sets) == frozenset()
-        site.set(1)
+        site.put(1)
         await until(sets, {site.url(1)})
-        site.set()
+        site.put()
         await until(sets, set())
 
 
 async def test_what_stays_the_same_is_confirmed(site: Site) -> None:
-    site.set(1)
+    site.put(1)
     async with opened(site.source()) as sets:
         found = [await anext(sets)]
         # Kubernetes sends bookmarks only now and then; any event of the service will do.
@@ -92,7 +92,7 @@ async def test_what_stays_the_same_is_confirmed(site: Site) -> None:
 
 
 async def test_a_server_that_is_gone_is_a_failure(site: Site) -> None:
-    site.set(1)
+    site.put(1)
     site.kill()
     async with opened(site.source()) as sets:
         with pytest.raises(SourceError) as caught:
@@ -101,7 +101,7 @@ async def test_a_server_that_is_gone_is_a_failure(site: Site) -> None:
 
 
 async def test_a_server_that_goes_is_a_failure_and_the_source_begins_anew(site: Site) -> None:
-    site.set(1)
+    site.put(1)
     source = site.source()
     async with opened(source) as sets:
         await until(sets, {site.url(1)})
@@ -110,13 +110,13 @@ async def test_a_server_that_goes_is_a_failure_and_the_source_begins_anew(site: 
             async for _ in sets:
                 pass
     site.revive()
-    site.set(2)
+    site.put(2)
     async with opened(source) as sets:
         await until(sets, {site.url(2)})
 
 
 async def test_a_source_that_is_closed_leaves_nothing_behind(site: Site) -> None:
-    site.set(1)
+    site.put(1)
     tasks = asyncio.all_tasks()
     async with opened(site.source()) as sets:
         await anext(sets)
@@ -126,20 +126,20 @@ async def test_a_source_that_is_closed_leaves_nothing_behind(site: Site) -> None
 
 async def test_a_watch_keeps_the_last_good_set_through_all_of_it(site: Site) -> None:
     changes: list[EndpointSet] = []
-    site.set(1)
+    site.put(1)
     watched = Watch("web", "test", site.source(), lambda: changes.append(watched.endpoints))
     running = asyncio.create_task(watched.run())
     try:
         async with asyncio.timeout(WITHIN_S):
             await watched.answered.wait()
-            site.set()
+            site.put()
             await _state(watched, "empty")
             assert {endpoint.url for endpoint in watched.endpoints} == {site.url(1)}
             site.kill()
             await _state(watched, "failing")
             assert {endpoint.url for endpoint in watched.endpoints} == {site.url(1)}
             site.revive()
-            site.set(3)
+            site.put(3)
             await _state(watched, "ok")
             while {endpoint.url for endpoint in watched.endpoints} != {site.url(3)}:
                 await asyncio.sleep(0.01)
