@@ -134,8 +134,10 @@ class Supervisor:
         if child is not self.control:
             # It was shut while the child had to wait; listening again opens it.
             self.instance.http.sockets[child.slot].listen(BACKLOG)
-        publication = self._reloads.target
-        main = self.instance.run_control if child is self.control else self.instance.run_worker
+        # Workers join a reload that runs. Control is told when it is in force, and not before.
+        publication, main = self._reloads.target, self.instance.run_worker
+        if child is self.control:
+            publication, main = self.publication, self.instance.run_control
         try:
             pid = fork(lambda: main(child, theirs, publication), lambda: self._release(child, ours))
         except OSError as error:  # no memory, no more processes

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.processes.instance import Instance, eventually, fetch, fetch_json
+from tests.servers.consul_server import ConsulServer
+from tests.servers.consul_server import Instance as Registered
 from tests.servers.dns_server import DnsServer
 from tests.servers.load import Load
 from tests.servers.upstream import Upstream, UpstreamConnection
@@ -155,6 +157,30 @@ def test_status_and_admin_show_endpoints_source_and_age(
     assert service["discovery"]["state"] == "ok"
     assert service["discovery"]["age_s"] < 5
     assert service["endpoints"][0]["url"] == url
+
+
+def test_an_instance_that_registers_in_consul_is_used_at_once(
+    make_instance: Callable[..., Instance], upstreams: list[Named]
+) -> None:
+    consul = ConsulServer()
+    consul.token = "secret"
+    ports = [each.address[1] for each in upstreams]
+    consul.register("web", Registered(ports[0], "127.0.0.1"))
+    instance = make_instance()
+    server, _, _ = instance.config.read_text().partition("services:")
+    settings = f"{{ address: '{consul.address}', service: web, token: secret }}"
+    service = f"services: {{ web: {{ discovery: {{ consul: {settings} }} }} }}\n"
+    instance.config.write_text(server + service + 'routes: [ { path: "/{p...}", service: web } ]\n')
+    instance.start(data_plane="compiled")
+    assert get(instance)[0] == 200
+    consul.register("web", Registered(ports[1], "127.0.0.1"))
+    begin = time.monotonic()
+    eventually(lambda: get(instance)[0] == 200 and upstreams[1].answered, "the new instance")
+    assert time.monotonic() - begin < 3, "a blocking query, not polling"
+    shown = fetch(instance.address("admin"), "/api/v1/config")[2]
+    assert b"secret" not in shown + (instance.run_dir / "plan.json").read_bytes()
+    assert "secret" not in instance.log()
+    consul.close()
 
 
 def test_a_reload_brings_a_new_service_with_its_endpoints(

@@ -16,7 +16,8 @@ CONNECT_TIMEOUT_S = 5.0
 ERROR_TEXT = 200
 """Characters of an answer that go into the log."""
 
-logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
+for chatty in ("httpx", "httpcore"):  # they tell of every request
+    logging.getLogger(chatty).setLevel(logging.WARNING)
 
 Parameters = Mapping[str, str | int | list[str]]
 

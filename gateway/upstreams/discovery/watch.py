@@ -62,6 +62,9 @@ class Watch:
         self._title = title
         self._source = source
         self._changed = changed
+        self._answer: EndpointSet | None = None
+        self._found: EndpointSet = frozenset()
+        """What is usable of the last answer."""
         self._state: State = "waiting"
         self._confirmed: float | None = None
         self._failures = 0
@@ -95,8 +98,9 @@ class Watch:
 
     def _take(self, answer: EndpointSet) -> None:
         self._tries = 0
-        found = self._usable(answer)
-        if found:
+        if answer != self._answer:  # what is wrong with it is told once
+            self._answer, self._found = answer, self._usable(answer)
+        if found := self._found:
             self._turn("ok", "answers again")
             self._confirmed = time.monotonic()
             if found != self.endpoints:
