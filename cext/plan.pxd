@@ -29,7 +29,7 @@ cdef class Service:
     cdef bytes log_name             # the name as a JSON string
     cdef uint32_t label
     cdef object balancer
-    cdef const GwBalancer* balancer_handle
+    cdef const GwBalancer* balancer_handle  # NULL: none of its endpoints has been discovered yet
     cdef readonly list pools        # of Pool, in the order of the balancer's indexes
     cdef bytes host                 # sent as Host instead of the downstream's, or None
     cdef uint64_t connect_ms        # each timeout: 0 = none

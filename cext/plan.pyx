@@ -29,9 +29,10 @@ cdef class Service:
         self.label = spec["label"]
         self.pools = pools
         weights = [endpoint["weight"] for endpoint in spec["endpoints"]]
-        # Workers start at different places of the schedule, so that they do not move in step.
-        self.balancer = _core.Balancer(spec["balance"], weights, seed)
-        self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
+        if weights:
+            # Workers start at different places of the schedule, so that they do not move in step.
+            self.balancer = _core.Balancer(spec["balance"], weights, seed)
+            self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
         self.host = spec["host"].encode() if spec["host"] else None
         self.connect_ms = milliseconds(timeouts["connect"])
         self.response_ms = milliseconds(timeouts["response"])

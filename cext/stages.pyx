@@ -28,6 +28,7 @@ from gateway.cext.refusal cimport (
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
     ROUTE_NOT_FOUND,
+    UPSTREAM_UNAVAILABLE,
     Code,
 )
 
@@ -155,8 +156,12 @@ cdef bint starts_with_segment(const char* path, size_t size, const char* prefix,
 cdef Verdict forward(Exchange exchange) noexcept:
     """Chooses an endpoint and takes a connection of its pool, at once or when one is free."""
     cdef Service service = exchange.route.service
-    cdef uint32_t index = gw_balancer_pick(service.balancer_handle, exchange.worker.random())
-    cdef Pool pool = <Pool>service.pools[index]
+    cdef uint32_t index
+    cdef Pool pool
+    if service.balancer_handle == NULL:
+        return refuse(exchange, UPSTREAM_UNAVAILABLE)
+    index = gw_balancer_pick(service.balancer_handle, exchange.worker.random())
+    pool = <Pool>service.pools[index]
     if service.total_ms:
         exchange.deadline_ms = exchange.total_ms = exchange.worker.clock.now_ms + service.total_ms
     return pool.acquire(exchange, False)

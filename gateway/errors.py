@@ -82,4 +82,5 @@ REFUSALS: tuple[Refusal, ...] = (
         False,
         "Credentials cannot be checked at the moment",
     ),
+    Refusal("upstream_unavailable", 503, "upstream", True, False, "Service has no endpoint"),
 )

@@ -43,6 +43,8 @@ class PlannedEndpoint:
     port: int | None
     unix: str | None
     weight: int
+    zone: str | None
+    """Where it runs, if its source says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class PlannedService:
     endpoints: tuple[PlannedEndpoint, ...]
     timeouts: PlannedTimeouts
     pool: PlannedPool
+    discovery: str | None
+    """The source that finds the endpoints, for people. Then there may be none yet."""
 
 
 @dataclass(frozen=True, slots=True)
