@@ -23,6 +23,15 @@ cdef enum Code:
     UPSTREAM_OVERLOADED
     CONNECTION_LIMIT
     INTERNAL_ERROR
+    AUTHENTICATION_REQUIRED
+    CREDENTIALS_AMBIGUOUS
+    CREDENTIAL_NOT_ACCEPTED
+    TOKEN_INVALID
+    TOKEN_EXPIRED
+    TOKEN_REVOKED
+    API_KEY_INVALID
+    INSUFFICIENT_SCOPE
+    AUTHENTICATION_UNAVAILABLE
     UPSTREAM_UNAVAILABLE
     CODE_COUNT
     NO_CODE = -1
@@ -36,4 +45,5 @@ cdef struct Row:
     const char* message
 
 cdef const Row* refusal(Code code) noexcept
+cdef Code code_named(str name) noexcept
 cdef const char* reason_phrase(int status) noexcept

@@ -15,8 +15,13 @@ NAMES = (
     "version_not_supported", "route_not_found", "method_not_allowed",
     "upstream_connect_failed", "upstream_reset", "upstream_protocol_error",
     "upstream_connect_timeout", "upstream_timeout", "upstream_overloaded", "connection_limit",
-    "internal_error", "upstream_unavailable",
+    "internal_error",
+    "authentication_required", "credentials_ambiguous", "credential_not_accepted", "token_invalid",
+    "token_expired", "token_revoked", "api_key_invalid", "insufficient_scope",
+    "authentication_unavailable", "upstream_unavailable",
 )
+
+CODES = {name: code for code, name in enumerate(NAMES)}
 
 
 cdef const char* keep(str text) except NULL:
@@ -27,6 +32,12 @@ cdef const char* keep(str text) except NULL:
 
 cdef const Row* refusal(Code code) noexcept:
     return &ROWS[<int>code]
+
+
+cdef Code code_named(str name) noexcept:
+    """INTERNAL_ERROR for a name that no row has."""
+    cdef int code = CODES.get(name, <int>INTERNAL_ERROR)
+    return <Code>code
 
 
 cdef const char* reason_phrase(int status) noexcept:

@@ -19,7 +19,7 @@ NAME = "web.test"
 SERVICE = (
     "services: {{ web: {{ discovery: {{ dns: {{ name: web.test, type: SRV, min_ttl: 200ms, "
     'resolver: "{resolver}" }} }} }} }}\n'
-    'routes: [ {{ path: "/{{path...}}", service: web }} ]\n'
+    'routes: [ {{ path: "/{{path...}}", service: web, auth: none }} ]\n'
 )
 
 
@@ -170,7 +170,9 @@ def test_an_instance_that_registers_in_consul_is_used_at_once(
     server, _, _ = instance.config.read_text().partition("services:")
     settings = f"{{ address: '{consul.address}', service: web, token: secret }}"
     service = f"services: {{ web: {{ discovery: {{ consul: {settings} }} }} }}\n"
-    instance.config.write_text(server + service + 'routes: [ { path: "/{p...}", service: web } ]\n')
+    instance.config.write_text(
+        server + service + 'routes: [ { path: "/{p...}", service: web, auth: none } ]\n'
+    )
     instance.start(data_plane="compiled")
     assert get(instance)[0] == 200
     consul.register("web", Registered(ports[1], "127.0.0.1"))
