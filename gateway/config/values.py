@@ -187,13 +187,6 @@ def parse_text(value: object) -> str:
     raise ValueError(f"must be text, not {shown(value)}")
 
 
-def parse_flag(value: object) -> bool:
-    """``true`` or ``false``, also as text (the environment and ``${VAR}`` know only text)."""
-    if isinstance(value, bool) or value in ("true", "false"):
-        return value in (True, "true")
-    raise ValueError(f"must be true or false, not {shown(value)}")
-
-
 def parse_name(value: object) -> str:
     """The name of a service: it stands in metrics, logs and dotted paths, so it is plain."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
@@ -303,8 +296,6 @@ WholeNumber = BeforeValidator(parse_integer)
 Flag = Annotated[bool, PlainValidator(parse_flag), WithJsonSchema({"type": "boolean"})]
 
 Text = Annotated[str, BeforeValidator(parse_text), text_schema("text")]
-
-Flag = Annotated[bool, BeforeValidator(parse_flag)]
 
 Workers = Annotated[
     int | str,
