@@ -6,8 +6,12 @@
 #![deny(unsafe_code)]
 
 pub mod balancer;
+pub mod breaker;
+pub mod endpoint;
+pub mod endpoint_set;
 pub mod metrics;
 pub mod path;
 pub mod routes;
 pub mod segment;
 pub mod timer_wheel;
+pub mod window;

@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | slot 0 | slot 1 | ... | slot of the control process |
+//! | header | labels | upstreams | slot 0 | slot 1 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -16,6 +16,7 @@ mod key_table;
 mod labels;
 mod region;
 mod snapshot;
+mod upstreams;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -25,15 +26,18 @@ pub use labels::{LABEL_BYTES, MAX_LABELS, OTHER};
 pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
 pub use snapshot::{Series, Snapshot};
 
+use crate::breaker::BreakerCell;
+use crate::endpoint::EndpointCell;
 use labels::{LabelIndex, LabelTable};
+use upstreams::Upstreams;
 
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 1;
+const LAYOUT_VERSION: u32 = 2;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
-/// A bound against nonsense; a slot takes 2.3 MiB of address space.
+/// A bound against nonsense; a slot takes 2.4 MiB of address space.
 pub const MAX_WORKERS: usize = 1024;
 
 #[repr(C, align(64))]
@@ -117,6 +121,7 @@ impl std::error::Error for SegmentError {}
 pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
+    upstreams: &'static Upstreams,
     regions: &'static [Region],
     /// What this process has read of the label table, to find a text without a scan.
     index: Mutex<LabelIndex>,
@@ -126,7 +131,8 @@ impl Segment {
     /// Bytes for `workers` slots and that of the control process. Pages that are never written
     /// take no memory.
     pub const fn size_for(workers: usize) -> usize {
-        size_of::<Header>() + size_of::<LabelTable>() + (workers + 1) * size_of::<Region>()
+        let shared = size_of::<Header>() + size_of::<LabelTable>() + size_of::<Upstreams>();
+        shared + (workers + 1) * size_of::<Region>()
     }
 
     /// Makes a segment in fresh memory.
@@ -209,16 +215,18 @@ impl Segment {
                 needed,
             });
         }
-        // SAFETY: aligned and large enough, as just checked; the sizes of the three structures are
+        // SAFETY: aligned and large enough, as just checked; the sizes of the structures are
         // multiples of their alignment (64), so each begins aligned. They consist of atomics, for
         // which every bit pattern is valid, and which other processes may change at any time.
         // 'static: the caller keeps the memory mapped for as long as the segment is used.
         unsafe {
             let labels = base.add(size_of::<Header>());
-            let regions = labels.add(size_of::<LabelTable>());
+            let upstreams = labels.add(size_of::<LabelTable>());
+            let regions = upstreams.add(size_of::<Upstreams>());
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
+                upstreams: &*upstreams.cast::<Upstreams>(),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
                 index: Mutex::default(),
             })
@@ -226,15 +234,31 @@ impl Segment {
     }
 
     /// The part that one process writes: 0 to workers - 1, then that of the control process.
-    pub fn region(&self, slot: usize) -> Result<&Region, SegmentError> {
+    pub fn region(&self, slot: usize) -> Result<&'static Region, SegmentError> {
         let slots = self.regions.len();
         self.regions
             .get(slot)
             .ok_or(SegmentError::NoSuchSlot { slot, slots })
     }
 
-    pub fn regions(&self) -> &[Region] {
+    pub fn regions(&self) -> &'static [Region] {
         self.regions
+    }
+
+    /// What is known of the endpoint with this label, in all processes.
+    pub fn endpoint(&self, label: u32) -> &'static EndpointCell {
+        self.upstreams.endpoint(label)
+    }
+
+    /// The breaker of the service with this label, in all processes.
+    pub fn breaker(&self, label: u32) -> &'static BreakerCell {
+        self.upstreams.breaker(label)
+    }
+
+    /// Requests in flight at the endpoint, or service, with this label, in all workers.
+    pub fn in_flight(&self, label: u32) -> u64 {
+        let counts = self.regions.iter().map(|region| region.in_flight(label));
+        counts.map(u64::from).sum()
     }
 
     /// The id of `text`, which stays the same for the life of the segment. One process at a time
