@@ -5,6 +5,8 @@
 //! object that the caller keeps alive; those to bytes are valid for the call and for the length
 //! given with them, and may be null where it is zero.
 
+mod upstreams;
+
 // ---- Bytes ------------------------------------------------------------------------------------
 
 /// # Safety
@@ -192,176 +194,10 @@ pub unsafe extern "C" fn gw_path_normalize(
     }
 }
 
-// ---- Endpoints, breaker -----------------------------------------------------------------------
-
-use gateway_core::balancer::{hash_key, Pick};
-use gateway_core::breaker::{Admission, Breaker, Outcome};
-use gateway_core::endpoint_set::EndpointSet;
-
-/// The endpoints behind `gateway._core.EndpointSet.address`.
-pub type GwEndpoints = EndpointSet;
-
-/// The breaker behind `gateway._core.Breaker.address`.
-pub type GwBreaker = Breaker<'static>;
-
-/// -1: no endpoint may be used.
-///
-/// # Safety
-/// See the module's head; `tried` holds `tried_count` indexes.
-#[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_pick(
-    endpoints: *const GwEndpoints,
-    now_ms: u64,
-    random: u64,
-    hash: u64,
-    tried: *const u32,
-    tried_count: usize,
-) -> i32 {
-    // SAFETY: the caller's promise; endpoints are only ever borrowed shared.
-    let (endpoints, tried) = unsafe {
-        let tried: &[u32] = if tried_count == 0 {
-            &[]
-        } else {
-            std::slice::from_raw_parts(tried, tried_count)
-        };
-        (&*endpoints, tried)
-    };
-    let found = endpoints.pick(now_ms, Pick { random, hash }, tried);
-    found.map_or(-1, |index| index as i32)
-}
-
-/// -1: there is none with this key, or it may not be used.
-///
-/// # Safety
-/// See the module's head.
-#[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_find(
-    endpoints: *const GwEndpoints,
-    now_ms: u64,
-    key: u64,
-) -> i32 {
-    // SAFETY: the caller's promise.
-    let found = unsafe { &*endpoints }.find(now_ms, key);
-    found.map_or(-1, |index| index as i32)
-}
-
-/// # Safety
-/// See the module's head.
-#[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_key(endpoints: *const GwEndpoints, index: u32) -> u64 {
-    // SAFETY: the caller's promise.
-    unsafe { &*endpoints }.key(index as usize)
-}
-
-/// # Safety
-/// See the module's head; `index` comes from a pick.
-#[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_begin(endpoints: *const GwEndpoints, index: u32) {
-    // SAFETY: the caller's promise.
-    unsafe { &*endpoints }.begin(index as usize);
-}
-
-/// # Safety
-/// As for `gw_endpoints_begin`.
-#[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_end(endpoints: *const GwEndpoints, index: u32) {
-    // SAFETY: the caller's promise.
-    unsafe { &*endpoints }.end(index as usize);
-}
-
-/// 1: the endpoint has been ejected for it.
-///
-/// # Safety
-/// As for `gw_endpoints_begin`.
-#[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_report(
-    endpoints: *const GwEndpoints,
-    index: u32,
-    failed: u32,
-    latency_us: u64,
-    now_ms: u64,
-) -> u32 {
-    // SAFETY: the caller's promise.
-    let endpoints = unsafe { &*endpoints };
-    u32::from(endpoints.report(index as usize, failed != 0, latency_us, now_ms))
-}
-
-/// # Safety
-/// See the module's head.
-#[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_refresh(endpoints: *const GwEndpoints, now_ms: u64) {
-    // SAFETY: the caller's promise.
-    unsafe { &*endpoints }.refresh(now_ms);
-}
-
-/// # Safety
-/// See the module's head.
-#[no_mangle]
-pub unsafe extern "C" fn gw_hash_key(key: *const u8, len: usize) -> u64 {
-    // SAFETY: the caller's promise.
-    hash_key(unsafe { bytes(key, len) })
-}
-
-/// What a breaker says to a request.
-#[repr(C)]
-pub struct GwAdmission {
-    pub ticket: u32,
-    /// The state that the breaker changed to with this request, or -1.
-    pub entered: i32,
-    /// ms; 0 = admitted.
-    pub retry_after_ms: u64,
-}
-
-/// # Safety
-/// See the module's head.
-#[no_mangle]
-pub unsafe extern "C" fn gw_breaker_admit(
-    breaker: *const GwBreaker,
-    now_ms: u64,
-    out: *mut GwAdmission,
-) {
-    // SAFETY: the caller's promise.
-    let (breaker, out) = unsafe { (&*breaker, &mut *out) };
-    *out = match breaker.admit(now_ms) {
-        Admission::Admitted { ticket, entered } => GwAdmission {
-            ticket,
-            entered: entered.map_or(-1, |state| state as i32),
-            retry_after_ms: 0,
-        },
-        Admission::Refused { retry_after_ms } => GwAdmission {
-            ticket: 0,
-            entered: -1,
-            retry_after_ms,
-        },
-    };
-}
-
-/// The state that the breaker changed to with this report, or -1. `outcome`: 0 success, 1 failure,
-/// 2 abandoned.
-///
-/// # Safety
-/// See the module's head.
-#[no_mangle]
-pub unsafe extern "C" fn gw_breaker_report(
-    breaker: *const GwBreaker,
-    ticket: u32,
-    outcome: u32,
-    now_ms: u64,
-    random: u64,
-) -> i32 {
-    let outcome = match outcome {
-        0 => Outcome::Success,
-        1 => Outcome::Failure,
-        _ => Outcome::Abandoned,
-    };
-    // SAFETY: the caller's promise.
-    let entered = unsafe { &*breaker }.report(ticket, outcome, now_ms, random);
-    entered.map_or(-1, |state| state as i32)
-}
-
 // ---- Timer wheel, segment ---------------------------------------------------------------------
 
-use gateway_core::segment::{Region, SeriesKey};
+use gateway_core::lru::Lru;
+use gateway_core::segment::{Region, RevocationKind, Segment, SeriesKey};
 use gateway_core::timer_wheel::TimerWheel;
 
 /// Made by `gw_wheel_new`. Belongs to one thread.
@@ -370,6 +206,124 @@ pub type GwWheel = TimerWheel;
 /// The slot behind `gateway._core.Segment.worker_address`; the process that calls is the one that
 /// writes to it.
 pub type GwRegion = Region;
+
+/// The segment behind `gateway._core.Segment.address`.
+pub type GwSegment = Segment;
+
+/// A hash under the instance's secret; never 0.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_segment_hash(
+    segment: *const GwSegment,
+    data: *const u8,
+    len: usize,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { (*segment).hash_key().hash(bytes(data, len)) }
+}
+
+/// Goes up whenever something is revoked.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_revocations_epoch(segment: *const GwSegment) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { &*segment }.revocations().epoch()
+}
+
+/// Whether what was issued at `issued_s` (Unix time) to a name is refused: 0 or 1. `hash`: of the
+/// name, by `gw_segment_hash`. `kind`: GwRevocationKind; there is no other.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_is_revoked(
+    segment: *const GwSegment,
+    kind: u32,
+    hash: u64,
+    issued_s: u64,
+) -> u32 {
+    let Some(kind) = RevocationKind::ALL.get(kind as usize) else {
+        return 1;
+    };
+    // SAFETY: the caller's promise.
+    let revocations = unsafe { &*segment }.revocations();
+    u32::from(revocations.is_revoked(*kind, hash, issued_s))
+}
+
+/// Made by `gw_lru_new`. Belongs to one thread.
+pub type GwLru = Lru;
+
+/// What stands for no slot.
+const NO_SLOT: u32 = 0;
+
+/// A new table, to be freed with `gw_lru_free`. It takes its hash key from the segment.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_new(
+    segment: *const GwSegment,
+    max_entries: u32,
+    max_bytes: usize,
+) -> *mut GwLru {
+    // SAFETY: the caller's promise.
+    let key = unsafe { &*segment }.hash_key();
+    Box::into_raw(Box::new(Lru::new(key, max_entries, max_bytes)))
+}
+
+/// # Safety
+/// `lru` comes from `gw_lru_new` and is not used afterwards. Null is ignored.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_free(lru: *mut GwLru) {
+    if !lru.is_null() {
+        // SAFETY: the caller's promise: a box, and its last use.
+        drop(unsafe { Box::from_raw(lru) });
+    }
+}
+
+/// The slot of a string that is there, else 0.
+///
+/// # Safety
+/// `lru` comes from `gw_lru_new`; nobody else uses it during the call. See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_find(lru: *mut GwLru, data: *const u8, len: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    let (lru, data) = unsafe { (&mut *lru, bytes(data, len)) };
+    lru.find(data).unwrap_or(NO_SLOT)
+}
+
+/// A slot that is given up so that a string of `len` bytes finds room; 0 when none has to be.
+///
+/// # Safety
+/// As for `gw_lru_find`.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_evict_for(lru: *mut GwLru, len: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *lru }.evict_for(len).unwrap_or(NO_SLOT)
+}
+
+/// A slot for a string, or 0 when there is no room.
+///
+/// # Safety
+/// As for `gw_lru_find`.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_insert(lru: *mut GwLru, data: *const u8, len: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    let (lru, data) = unsafe { (&mut *lru, bytes(data, len)) };
+    lru.insert(data).unwrap_or(NO_SLOT)
+}
+
+/// # Safety
+/// As for `gw_lru_find`; `slot` is in use.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_remove(lru: *mut GwLru, slot: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *lru }.remove(slot);
+}
 
 /// A new wheel, to be freed with `gw_wheel_free`.
 #[no_mangle]

@@ -8,6 +8,7 @@ mod breaker;
 mod capi;
 mod cython;
 mod endpoint_set;
+mod lru;
 mod path;
 mod routes;
 mod segment;
@@ -25,6 +26,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(balancer::hash_key, module)?)?;
     module.add_class::<breaker::Breaker>()?;
     module.add_class::<endpoint_set::EndpointSet>()?;
+    module.add_class::<lru::Lru>()?;
     module.add_class::<segment::Segment>()?;
     module.add_class::<timer_wheel::TimerWheel>()?;
     segment::add_tables(module)?;

@@ -9,6 +9,8 @@ pub mod balancer;
 pub mod breaker;
 pub mod endpoint;
 pub mod endpoint_set;
+pub mod keyed_hash;
+pub mod lru;
 pub mod metrics;
 pub mod path;
 pub mod routes;

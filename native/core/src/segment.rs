@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | upstreams | slot 0 | slot 1 | ... | slot of the control process |
+//! | header | labels | revocations | upstreams | slot 0 | slot 1 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -15,6 +15,7 @@
 mod key_table;
 mod labels;
 mod region;
+mod revocations;
 mod snapshot;
 mod upstreams;
 
@@ -24,6 +25,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use labels::{LABEL_BYTES, MAX_LABELS, OTHER};
 pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
+pub use revocations::{Kind as RevocationKind, Revocations, REVOCATIONS_ROOM};
 pub use snapshot::{Series, Snapshot};
 
 use crate::breaker::BreakerCell;
@@ -31,10 +33,12 @@ use crate::endpoint::EndpointCell;
 use labels::{LabelIndex, LabelTable};
 use upstreams::Upstreams;
 
+use crate::keyed_hash::HashKey;
+
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 4;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.4 MiB of address space.
@@ -47,6 +51,8 @@ struct Header {
     layout_version: AtomicU32,
     slots: AtomicU32,
     size: AtomicU64,
+    /// Key of every hash that processes compare; written before `magic`, never changed.
+    secret: [AtomicU64; 2],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +128,9 @@ pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
     upstreams: &'static Upstreams,
+    revocations: &'static Revocations,
     regions: &'static [Region],
+    key: HashKey,
     /// What this process has read of the label table, to find a text without a scan.
     index: Mutex<LabelIndex>,
 }
@@ -131,11 +139,14 @@ impl Segment {
     /// Bytes for `workers` slots and that of the control process. Pages that are never written
     /// take no memory.
     pub const fn size_for(workers: usize) -> usize {
-        let shared = size_of::<Header>() + size_of::<LabelTable>() + size_of::<Upstreams>();
+        let shared = size_of::<Header>()
+            + size_of::<LabelTable>()
+            + size_of::<Revocations>()
+            + size_of::<Upstreams>();
         shared + (workers + 1) * size_of::<Region>()
     }
 
-    /// Makes a segment in fresh memory.
+    /// Makes a segment in fresh memory. `secret`: random, and known to nobody else.
     ///
     /// # Safety
     /// `base` points to `length` bytes that are zero, may be read and written, and stay mapped
@@ -145,13 +156,18 @@ impl Segment {
         base: *mut u8,
         length: usize,
         workers: usize,
+        secret: [u64; 2],
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
         let header = segment.header;
         if header.magic.load(Ordering::Acquire) != 0 {
             return Err(SegmentError::InUse);
         }
+        for (word, value) in header.secret.iter().zip(secret) {
+            word.store(value, Ordering::Relaxed);
+        }
+        segment.key = HashKey(secret);
         segment.intern("other");
         header
             .layout_version
@@ -176,7 +192,7 @@ impl Segment {
         workers: usize,
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
         let header = segment.header;
         if header.magic.load(Ordering::Acquire) != MAGIC {
             return Err(SegmentError::NotASegment);
@@ -196,6 +212,8 @@ impl Segment {
                 expected,
             });
         }
+        let [k0, k1] = &header.secret;
+        segment.key = HashKey([k0.load(Ordering::Relaxed), k1.load(Ordering::Relaxed)]);
         Ok(segment)
     }
 
@@ -221,13 +239,16 @@ impl Segment {
         // 'static: the caller keeps the memory mapped for as long as the segment is used.
         unsafe {
             let labels = base.add(size_of::<Header>());
-            let upstreams = labels.add(size_of::<LabelTable>());
+            let revocations = labels.add(size_of::<LabelTable>());
+            let upstreams = revocations.add(size_of::<Revocations>());
             let regions = upstreams.add(size_of::<Upstreams>());
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
+                revocations: &*revocations.cast::<Revocations>(),
                 upstreams: &*upstreams.cast::<Upstreams>(),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
+                key: HashKey([0, 0]),
                 index: Mutex::default(),
             })
         }
@@ -272,6 +293,15 @@ impl Segment {
     /// The text of an id; "other" for an id that was never given out.
     pub fn label(&self, id: u32) -> String {
         self.labels.text(id)
+    }
+
+    pub fn revocations(&self) -> &Revocations {
+        self.revocations
+    }
+
+    /// The key of this instance's hashes.
+    pub fn hash_key(&self) -> HashKey {
+        self.key
     }
 
     pub fn labels_dropped(&self) -> u64 {
