@@ -8,6 +8,7 @@ from libc.string cimport strlen
 
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_char, buffer_put_uint
 from gateway.cext.refusal cimport NO_CODE, refusal
+from gateway.cext.service cimport Service
 
 cdef extern from "<time.h>" nogil:
     ctypedef long time_t
@@ -88,10 +89,12 @@ cdef class AccessLog:
 
 
 cdef void put_service(Buffer* out, Exchange exchange) noexcept:
-    if exchange.route.service is None:
+    """The one that was asked last; before that, the route's."""
+    cdef Service service = exchange.route.service if exchange.service is None else exchange.service
+    if service is None:
         put(out, b"null")
     else:
-        buffer_put(out, <const char*>exchange.route.service.log_name, len(exchange.route.service.log_name))
+        buffer_put(out, <const char*>service.log_name, len(service.log_name))
 
 
 cdef void put_upstream(Buffer* out, Exchange exchange) noexcept:

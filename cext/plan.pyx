@@ -11,25 +11,8 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport abort, free, malloc
 from libc.string cimport memcmp, memcpy
 
+from gateway.cext.clock cimport milliseconds
 from gateway.cext.stages cimport compile_stages, respond_health
-
-
-cdef class Service:
-    def __init__(self, dict spec, list pools, uint64_t seed):
-        timeouts = spec["timeouts"]
-        self.name = spec["name"]
-        self.log_name = json.dumps(self.name).encode()
-        self.label = spec["label"]
-        self.pools = pools
-        weights = [endpoint["weight"] for endpoint in spec["endpoints"]]
-        # Workers start at different places of the schedule, so that they do not move in step.
-        self.balancer = _core.Balancer(spec["balance"], weights, seed)
-        self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
-        self.host = spec["host"].encode() if spec["host"] else None
-        self.connect_ms = milliseconds(timeouts["connect"])
-        self.response_ms = milliseconds(timeouts["response"])
-        self.idle_ms = milliseconds(timeouts["idle"])
-        self.total_ms = milliseconds(timeouts["total"])
 
 
 cdef class Route:
@@ -45,6 +28,8 @@ cdef Route build_route(dict spec, list services):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
+    if spec["split"]:
+        route.split = Split(spec["split"], spec["split_by"], services)
     route.body_limit = spec["body"]
     if spec["strip_prefix"]:
         route.cut = spec["strip_prefix"].rstrip("/").encode()
@@ -54,8 +39,9 @@ cdef Route build_route(dict spec, list services):
     return route
 
 
-def milliseconds(seconds) -> int:
-    return round(seconds * 1000)
+cdef void link_fallback(Service service, list services) except *:
+    if service.fallback is not None and service.fallback.index is not None:
+        service.fallback.service = services[service.fallback.index]
 
 
 cdef class Plan:
@@ -70,6 +56,8 @@ cdef class Plan:
         self.keep_encoded_slash = server["encoded_slashes"] == "keep"
         self.service_specs = spec["services"]
         self.services = [make_service(service) for service in spec["services"]]
+        for service in self.services:
+            link_fallback(service, self.services)
         self.routes = [build_route(route, self.services) for route in spec["routes"]]
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health
@@ -79,6 +67,7 @@ cdef class Plan:
         self.head_ms = milliseconds(limits["head_timeout"])
         self.body_ms = milliseconds(limits["body_timeout"])
         self.idle_ms = milliseconds(limits["idle_timeout"])
+        self.workers = server["workers"]
         self.connection_limit = max(1, -(-limits["connections"] // server["workers"]))
         self.set_trusted(server["trusted_proxies"])
 

@@ -23,6 +23,9 @@ cdef enum Code:
     UPSTREAM_OVERLOADED
     CONNECTION_LIMIT
     INTERNAL_ERROR
+    CIRCUIT_OPEN
+    BULKHEAD_FULL
+    NO_HEALTHY_ENDPOINT
     CODE_COUNT
     NO_CODE = -1
 
@@ -31,6 +34,7 @@ cdef struct Row:
     int status
     bint closes
     bint retryable
+    bint upstream       # the service's fault, so its fallback may answer
     const char* code
     const char* message
 

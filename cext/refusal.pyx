@@ -15,7 +15,7 @@ NAMES = (
     "version_not_supported", "route_not_found", "method_not_allowed",
     "upstream_connect_failed", "upstream_reset", "upstream_protocol_error",
     "upstream_connect_timeout", "upstream_timeout", "upstream_overloaded", "connection_limit",
-    "internal_error",
+    "internal_error", "circuit_open", "bulkhead_full", "no_healthy_endpoint",
 )
 
 CODES = {name: code for code, name in enumerate(NAMES)}
@@ -50,6 +50,7 @@ cdef void load() except *:
         ROWS[i].status = row.status
         ROWS[i].closes = row.closes
         ROWS[i].retryable = row.retryable
+        ROWS[i].upstream = row.side == "upstream"
         ROWS[i].code = keep(row.code)
         ROWS[i].message = keep(row.message)
     for i in range(600):

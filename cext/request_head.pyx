@@ -4,10 +4,11 @@ Hop-by-hop fields go (RFC 9110 section 7.6.1), fields that only the gateway may 
 what the gateway has to say comes last.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport strlen
 
 from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_uint, buffer_reserve
+from gateway.cext.clock cimport NEVER
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH
 from gateway.cext.head cimport (
     FIELD_CONNECTION,
@@ -107,7 +108,7 @@ cdef void write_request_line(Exchange exchange, Buffer* out) noexcept:
 
 
 cdef void write_host(Exchange exchange, Buffer* out, bytes endpoint_authority) noexcept:
-    cdef bytes host = exchange.route.service.host
+    cdef bytes host = exchange.service.host
     put(out, b"Host: ")
     if host is not None:
         buffer_put(out, host, len(host))
@@ -146,6 +147,16 @@ cdef void write_own_fields(Exchange exchange, Buffer* out) noexcept:
     put(out, b"\r\nVia: 1.1 gateway\r\nX-Correlation-ID: " if exchange.http_minor
         else b"\r\nVia: 1.0 gateway\r\nX-Correlation-ID: ")
     buffer_put(out, exchange.correlation_id, exchange.correlation_size)
+    buffer_put(out, b"\r\n", 2)
+    if exchange.total_ms != NEVER:
+        write_time_left(exchange, out)
+
+
+cdef void write_time_left(Exchange exchange, Buffer* out) noexcept:
+    """Until the total timeout: a service need not work for an answer that nobody waits for."""
+    cdef uint64_t now_ms = exchange.worker.clock.now_ms
+    put(out, b"X-Request-Timeout-Ms: ")
+    buffer_put_uint(out, exchange.total_ms - now_ms if exchange.total_ms > now_ms else 0)
     buffer_put(out, b"\r\n", 2)
 
 

@@ -5,6 +5,7 @@ import os
 from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memcpy
 
+from gateway.cext.bulkhead cimport Bulkhead
 from gateway.cext.downstream cimport Http1Downstream
 from gateway.cext.native cimport (
     GW_BAD_REQUESTS_TOTAL,
@@ -15,13 +16,14 @@ from gateway.cext.native cimport (
     GW_CONNECTIONS_REFUSED_TOTAL,
     GW_PLAN_GENERATION,
     GW_REQUESTS_IN_FLIGHT,
+    gw_endpoints_refresh,
     gw_metrics_add,
     gw_metrics_observe,
     gw_metrics_set,
     gw_segment_beat,
 )
-from gateway.cext.plan cimport Service
 from gateway.cext.pool cimport Pool
+from gateway.cext.service cimport Service
 
 # Resolution of timeouts, heartbeat and log flush. Ten wake-ups a second cost nothing that can be measured.
 TICK_S = 0.1
@@ -36,12 +38,14 @@ cdef class Worker:
         """Raises ValueError when the plan is not one."""
         self.loop = loop
         self.segment = segment
+        self.slot = slot
         self.region = <const GwRegion*><uintptr_t>segment.worker_address(slot)
         self.clock = Clock()
         self.poller = Poller(loop)
         self.access_log = None if access_log is None else AccessLog(access_log)
         self.labels = {text: segment.intern(text) for text in ("-", "/health")}
         self.pools = {}
+        self.bulkheads = {}
         self.retired = []
         self.downstreams = set()
         self.tasks = set()
@@ -63,7 +67,7 @@ cdef class Worker:
 
     def install(self, plan: bytes) -> None:
         """Swaps the plan. Running exchanges keep theirs; endpoints that stay keep their connections."""
-        pools = {}
+        pools, bulkheads = {}, {}
 
         def make_service(spec: dict) -> Service:
             members = []
@@ -72,17 +76,24 @@ cdef class Worker:
                 pool = self.pools.get(key) or Pool(self, spec, endpoint)
                 pools[key] = pool
                 members.append(pool)
-            return Service(spec, members, self.random())
+            bulkhead = None
+            if spec["bulkhead"]:
+                bulkhead = self.bulkheads.get(spec["name"]) or Bulkhead(self)
+                bulkheads[spec["name"]] = bulkhead
+            return Service(self, spec, members, bulkhead)
 
         compiled = Plan(plan, make_service, self.labels)
         for service in compiled.service_specs:
             for endpoint in service["endpoints"]:
                 (<Pool>pools[service["name"], endpoint["url"]]).configure(service)
+            if service["bulkhead"]:
+                (<Bulkhead>bulkheads[service["name"]]).configure(service["bulkhead"], compiled.workers)
         compiled.service_specs = None
         for key in self.pools.keys() - pools.keys():
             (<Pool>self.pools[key]).retire()
             self.retired.append(self.pools[key])
         self.pools = pools
+        self.bulkheads = bulkheads
         self.plan = compiled
 
     # --- connections ------------------------------------------------------------------------------
@@ -153,6 +164,8 @@ cdef class Worker:
         if self.listener is not None:
             self.listener.go_on()
         gw_segment_beat(self.region, self.clock.now_ms)
+        for service in self.plan.services:
+            gw_endpoints_refresh((<Service>service).endpoints, self.clock.now_ms)
         self.publish()
         if self.access_log is not None:
             self.access_log.flush()
@@ -179,7 +192,10 @@ cdef class Worker:
     cdef void record(self, Exchange exchange) noexcept:
         """The end of every exchange: metrics and access log."""
         cdef uint64_t duration_ns = self.clock.now_ns - exchange.started_ns
-        gw_metrics_observe(self.region, exchange.route.label, exchange.route.service_label,
+        cdef uint32_t service_label = exchange.route.service_label
+        if exchange.service is not None:
+            service_label = exchange.service.label
+        gw_metrics_observe(self.region, exchange.route.label, service_label,
                            exchange.method_id, <uint32_t>exchange.status, duration_ns)
         if self.access_log is not None:
             self.access_log.write(exchange, self.clock.wall_ns(), duration_ns)

@@ -59,4 +59,7 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal("connection_limit", 503, "internal", True, True, "Too many connections"),
     Refusal("internal_error", 500, "internal", True, True, "Internal error"),
+    Refusal("circuit_open", 503, "upstream", True, False, "Circuit breaker is open"),
+    Refusal("bulkhead_full", 503, "upstream", True, False, "Service has too many requests"),
+    Refusal("no_healthy_endpoint", 503, "upstream", True, False, "Service has no healthy endpoint"),
 )
