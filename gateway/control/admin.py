@@ -37,8 +37,10 @@ class _Api:
         return self._answer(routes=self._plan()["routes"])
 
     async def services(self, request: Request) -> Response:
-        """The services of the Plan, all defaults filled in."""
-        return self._answer(services=self._plan()["services"])
+        """The services of the Plan, all defaults filled in, and the state of each."""
+        return self._answer(
+            services=self._plan()["services"], states=self._instance.services()
+        )
 
     async def config(self, request: Request) -> Response:
         """The effective configuration, written as in a file."""

@@ -1,7 +1,7 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
-Today: the status port, the read-only admin API, and loading and compiling the configuration. If it
-dies, the workers go on with the Plan they have, and the supervisor starts it again.
+Today: the status port, the read-only admin API, health checks, and loading and compiling the
+configuration. If it dies, the workers go on with the Plan they have, and the supervisor starts it again.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from gateway.control.serve import serve
 from gateway.control.status import status_app
 from gateway.listener import Listener
 from gateway.telemetry import log as application_log
+from gateway.upstreams.health import HealthChecks
 
 if TYPE_CHECKING:
     from gateway._core import Segment
@@ -70,6 +71,7 @@ class _Process:
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
         self._instance = Instance(self._channel.send, task.segment, task.publication)
+        self._health = HealthChecks(task.segment)
 
     async def serve(self) -> int:
         """Until told to leave, or until a server fails."""
@@ -83,9 +85,11 @@ class _Process:
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
+        self._health.update(task.publication.services)
         self._channel.send({"type": "ready", "generation": task.publication.generation})
         leave = loop.create_task(_wait(self._leaving))
         done, _ = await asyncio.wait([leave, *work], return_when=asyncio.FIRST_COMPLETED)
+        self._health.close()
         for job in work:
             job.cancel()
         await asyncio.gather(*work, return_exceptions=True)
@@ -113,6 +117,7 @@ class _Process:
                 self._load(message["generation"])
             case "published":
                 self._instance.publication = Publication.from_message(message["publication"])
+                self._health.update(self._instance.publication.services)
             case "status":
                 self._instance.on_status(message["id"], message["status"])
             case "exit":

@@ -1,6 +1,6 @@
 """What one load of the configuration yields: the Plan, and what people may see of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["Publication"]
@@ -19,6 +19,8 @@ class Publication:
     needs_restart: tuple[str, ...] = ()
     """Settings that differ from those the instance was started with, and cannot change while it
     runs."""
+    services: list[dict[str, Any]] = field(default_factory=list)
+    """The services of the Plan as plain data: for those who watch them and need no routes."""
 
     def to_message(self) -> dict[str, Any]:
         """For a channel; ``from_message`` is the way back."""

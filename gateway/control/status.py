@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from gateway.control.hygiene import ReadOnly, any_host
 from gateway.control.instance import Instance
 from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
+from gateway.upstreams.report import families as service_families
 
 __all__ = ["json_response", "status_app"]
 
@@ -73,6 +74,7 @@ class _StatusPort:
     async def metrics(self, request: Request) -> Response:
         """All counters in the Prometheus text format, and which processes are up."""
         families = [Family("gateway_build_info", "gauge", "The version.", [(_VERSION, 1)])]
+        families += service_families(self._instance.services())
         with contextlib.suppress(TimeoutError):  # the counters are worth having without it
             families += _families(await self._instance.status())
         text = render(self._instance.segment.collect(), families)

@@ -23,6 +23,7 @@ from gateway.supervisor.run_dir import RunDir
 from gateway.supervisor.signals import SignalPipe
 from gateway.supervisor.status import status_document
 from gateway.supervisor.stream import Stream
+from gateway.upstreams.report import UpstreamStates
 
 __all__ = ["ChildMain", "SharedSegment", "Supervisor"]
 
@@ -32,7 +33,7 @@ TICK_S = 0.25
 log = logging.getLogger(__name__)
 
 
-class SharedSegment(Protocol):
+class SharedSegment(UpstreamStates, Protocol):
     """What the supervisor uses of the shared segment."""
 
     def last_beat(self, slot: int) -> int: ...

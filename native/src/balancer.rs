@@ -77,7 +77,12 @@ impl Balancer {
             in_flight: in_flight.unwrap_or_default(),
             latency_us: latency_us.unwrap_or_default(),
         };
-        self.core.pick(core::Pick { random, hash }, &told)
+        let pick = core::Pick {
+            random,
+            hash,
+            again: false,
+        };
+        self.core.pick(pick, &told)
     }
 }
 

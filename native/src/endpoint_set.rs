@@ -1,6 +1,5 @@
 //! `EndpointSet`: the endpoints of one service, for the Plan that holds them.
 
-use gateway_core::balancer::Pick;
 use gateway_core::endpoint::Ejection;
 use gateway_core::endpoint_set::{self as core, Endpoint, EndpointSetError, Settings};
 use pyo3::exceptions::PyValueError;
@@ -79,7 +78,7 @@ impl EndpointSet {
     #[pyo3(signature = (now_ms, random, hash=0, tried=None))]
     fn pick(&self, now_ms: u64, random: u64, hash: u64, tried: Option<Vec<u32>>) -> Option<usize> {
         let tried = tried.unwrap_or_default();
-        self.core.pick(now_ms, Pick { random, hash }, &tried)
+        self.core.pick(now_ms, random, hash, &tried)
     }
 
     fn find(&self, now_ms: u64, key: u64) -> Option<usize> {

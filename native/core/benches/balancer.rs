@@ -2,7 +2,7 @@
 
 mod measure;
 
-use gateway_core::balancer::{Kind, Pick};
+use gateway_core::balancer::Kind;
 use gateway_core::breaker::{Admission, Breaker, Outcome, Settings as BreakerSettings};
 use gateway_core::endpoint::Ejection;
 use gateway_core::endpoint_set::{Endpoint, EndpointSet, Settings};
@@ -56,14 +56,10 @@ fn main() {
                 let name = format!("{} of {count}{with}", kind.name());
                 measure(&name, |call| {
                     let random = call.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                    let pick = Pick {
-                        random,
-                        hash: random,
-                    };
                     if checked {
                         black_box(breaker.admit(black_box(1000)));
                     }
-                    black_box(set.pick(black_box(1000), black_box(pick), &[]));
+                    black_box(set.pick(black_box(1000), black_box(random), random, &[]));
                 });
             }
         }

@@ -120,6 +120,9 @@ pub struct Pick {
     pub random: u64,
     /// `hash_key` of what the request is recognised by, for consistent hashing.
     pub hash: u64,
+    /// Another attempt of a request that has had its turn: round robin stays where it is. Else, with
+    /// two endpoints of which one fails, each retry would take the turn of the one that works.
+    pub again: bool,
 }
 
 /// What a balancer is built from, beside its kind.
@@ -193,10 +196,28 @@ impl Balancer {
     pub fn pick<E: Endpoints>(&self, pick: Pick, endpoints: &E) -> Option<usize> {
         match &self.choice {
             Choice::WeightedRoundRobin(kind) => {
-                first_accepted(&self.weights, pick, |_| kind.pick(), endpoints)
+                let first = if pick.again {
+                    kind.at(pick.random)
+                } else {
+                    kind.pick()
+                };
+                first_accepted(
+                    &self.weights,
+                    pick,
+                    first,
+                    |random| kind.at(random),
+                    endpoints,
+                )
             }
             Choice::WeightedRandom(kind) => {
-                first_accepted(&self.weights, pick, |random| kind.pick(random), endpoints)
+                let first = kind.pick(pick.random);
+                first_accepted(
+                    &self.weights,
+                    pick,
+                    first,
+                    |random| kind.pick(random),
+                    endpoints,
+                )
             }
             Choice::TwoChoices(kind) => kind.pick(pick, endpoints),
             Choice::ConsistentHash(kind) => kind.pick(pick.hash, endpoints),
@@ -208,15 +229,15 @@ impl Balancer {
 /// which favours the neighbours of those who are out.
 const DRAWS: u64 = 8;
 
-/// The first drawn endpoint that accepts; then any that does, in the order of the list.
+/// `first` if it accepts; else the first drawn one that does; then any, in the order of the list.
 #[inline]
 fn first_accepted<E: Endpoints>(
     weights: &[u32],
     pick: Pick,
+    first: usize,
     draw: impl Fn(u64) -> usize,
     endpoints: &E,
 ) -> Option<usize> {
-    let first = draw(pick.random);
     if endpoints.accepts(first, pick.random) {
         return Some(first);
     }

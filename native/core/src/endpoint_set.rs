@@ -116,9 +116,16 @@ impl EndpointSet {
     }
 
     /// Index of an endpoint. `tried`: those that failed this very request; one of them is taken only
-    /// if there is no other. None: all are unhealthy, and there is no panic threshold.
+    /// if there is no other. None: all are unhealthy, and there is no panic threshold. The others as
+    /// in `Pick`.
     #[inline]
-    pub fn pick(&self, now_ms: u64, pick: Pick, tried: &[u32]) -> Option<usize> {
+    pub fn pick(&self, now_ms: u64, random: u64, hash: u64, tried: &[u32]) -> Option<usize> {
+        let again = !tried.is_empty();
+        let pick = Pick {
+            random,
+            hash,
+            again,
+        };
         let strict = self.excludes && !self.panicking.load(Relaxed);
         let look = |strict, tried| {
             let view = View {
@@ -133,11 +140,7 @@ impl EndpointSet {
         if found.is_some() {
             return found;
         }
-        let found = if tried.is_empty() {
-            None
-        } else {
-            look(strict, &[])
-        };
+        let found = if again { look(strict, &[]) } else { None };
         if found.is_none() && self.settings.panic_percent != 0 {
             return look(false, &[]);
         }

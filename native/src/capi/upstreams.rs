@@ -1,7 +1,7 @@
 //! Endpoints and breakers for Cython. As in `capi`, all pointers are trusted.
 
 use super::bytes;
-use gateway_core::balancer::{hash_key, Pick};
+use gateway_core::balancer::hash_key;
 use gateway_core::breaker::{Admission, Breaker, Outcome};
 use gateway_core::endpoint_set::EndpointSet;
 
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn gw_endpoints_pick(
         };
         (&*endpoints, tried)
     };
-    let found = endpoints.pick(now_ms, Pick { random, hash }, tried);
+    let found = endpoints.pick(now_ms, random, hash, tried);
     found.map_or(-1, |index| index as i32)
 }
 

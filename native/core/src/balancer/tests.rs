@@ -59,6 +59,7 @@ fn pick_among(balancer: &Balancer, bits: u64, endpoints: &Stub) -> Option<usize>
     let pick = Pick {
         random: bits,
         hash: bits,
+        again: false,
     };
     balancer.pick(pick, endpoints)
 }
@@ -77,6 +78,19 @@ fn round_robin_is_smooth() {
         picks(&round_robin(&[5, 1, 1], 0), 14),
         [0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]
     );
+}
+
+#[test]
+fn another_attempt_takes_no_turn() {
+    let balancer = round_robin(&[1, 1], 0);
+    let again = Pick {
+        random: 5,
+        again: true,
+        ..Pick::default()
+    };
+    assert_eq!(pick(&balancer, 0), 0);
+    assert_eq!(balancer.pick(again, &Stub::default()), Some(1));
+    assert_eq!(pick(&balancer, 0), 1);
 }
 
 #[test]

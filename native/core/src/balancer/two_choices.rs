@@ -38,7 +38,8 @@ impl TwoChoices {
 
     pub fn pick<E: Endpoints>(&self, pick: Pick, endpoints: &E) -> Option<usize> {
         let draw = |random| self.draw.pick(random);
-        let first = first_accepted(&self.weights, pick, draw, endpoints)?;
+        let drawn = draw(pick.random);
+        let first = first_accepted(&self.weights, pick, drawn, draw, endpoints)?;
         let second = (1..=SECOND_DRAWS)
             .map(|number| self.draw.pick(mix(pick.random.wrapping_sub(number))))
             .find(|&other| other != first && endpoints.accepts(other, pick.random));
