@@ -45,7 +45,7 @@ fn endpoint_set(segment: &Segment, kind: Kind, count: u32, checked: bool) -> End
 fn main() {
     let layout = Layout::from_size_align(Segment::size_for(WORKERS), 4096).expect("a sane size");
     // SAFETY: the size is not zero; zeroed memory of this size, never freed.
-    let segment = unsafe { Segment::create(alloc_zeroed(layout), layout.size(), WORKERS) };
+    let segment = unsafe { Segment::create(alloc_zeroed(layout), layout.size(), WORKERS, [1, 2]) };
     let segment = segment.expect("fresh memory");
     let breaker = Breaker::new(segment.breaker(5000), RULES);
     for kind in Kind::ALL {
