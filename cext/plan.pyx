@@ -11,8 +11,15 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport abort, free, malloc
 from libc.string cimport memcmp, memcpy
 
+from gateway.cext.authentication cimport CREDENTIAL_API_KEY, CREDENTIAL_JWT
 from gateway.cext.clock cimport milliseconds
+from gateway.cext.scopes cimport Scopes
 from gateway.cext.stages cimport compile_stages, respond_health
+
+cdef dict CREDENTIAL_KINDS = {"jwt": CREDENTIAL_JWT, "api_key": CREDENTIAL_API_KEY}
+cdef enum:
+    # Bits of Principal.granted; bit 0 stands for none
+    MAX_GRANTS = 64
 
 
 cdef class Route:
@@ -24,7 +31,7 @@ cdef class Route:
         self.cut = self.put = b""
 
 
-cdef Route build_route(dict spec, list services):
+cdef Route build_route(dict spec, list services, dict grants):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
@@ -35,6 +42,7 @@ cdef Route build_route(dict spec, list services):
         route.cut = spec["strip_prefix"].rstrip("/").encode()
     elif spec["replace_prefix"]:
         route.cut, route.put = (part.rstrip("/").encode() for part in spec["replace_prefix"])
+    set_callers(route, spec, grants)
     compile_stages(route)
     return route
 
@@ -42,6 +50,20 @@ cdef Route build_route(dict spec, list services):
 cdef void link_fallback(Service service, list services) except *:
     if service.fallback is not None and service.fallback.index is not None:
         service.fallback.service = services[service.fallback.index]
+
+
+cdef void set_callers(Route route, dict spec, dict grants) except *:
+    """Who may use the route. `grants` numbers each demand on scopes that a plan makes."""
+    if spec["auth"] == "none":
+        return
+    route.requires_caller = spec["auth"] == "required"
+    route.forwards_token = spec["forward_token"]
+    for kind in spec["accept"]:
+        route.accept |= <uint32_t>CREDENTIAL_KINDS[kind]
+    if spec["scopes"] or spec["any_scopes"]:
+        route.scopes = Scopes(spec["scopes"], spec["any_scopes"])
+        number = grants.setdefault((route.scopes.every, route.scopes.some), len(grants) + 1)
+        route.grant = number if number < MAX_GRANTS else 0
 
 
 cdef class Plan:
@@ -58,7 +80,9 @@ cdef class Plan:
         self.services = [make_service(service) for service in spec["services"]]
         for service in self.services:
             link_fallback(service, self.services)
-        self.routes = [build_route(route, self.services) for route in spec["routes"]]
+        grants = {}
+        self.routes = [build_route(route, self.services, grants) for route in spec["routes"]]
+        self.auth = spec.get("auth")
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health
         self.health.stage_count = 1

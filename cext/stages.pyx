@@ -7,6 +7,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memset
 
+from gateway.cext.authentication cimport authenticate, authorize
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_reserve
 from gateway.cext.forward cimport forward
 from gateway.cext.framing cimport BODY_LENGTH
@@ -20,7 +21,7 @@ from gateway.cext.native cimport (
     gw_routes_allow,
     gw_routes_match,
 )
-from gateway.cext.plan cimport GO, REFUSED
+from gateway.cext.plan cimport GO, REFUSED, Stage
 from gateway.cext.refusal cimport (
     BAD_PATH,
     BODY_TOO_LARGE,
@@ -31,9 +32,18 @@ from gateway.cext.refusal cimport (
 
 cdef void compile_stages(Route route) noexcept:
     """The order, once."""
-    route.stages[0] = transform
-    route.stages[1] = forward
-    route.stage_count = 2
+    route.stage_count = 0
+    if route.accept:
+        add(route, authenticate)
+    if route.scopes is not None:
+        add(route, authorize)
+    add(route, transform)
+    add(route, forward)
+
+
+cdef void add(Route route, Stage stage) noexcept:
+    route.stages[route.stage_count] = stage
+    route.stage_count += 1
 
 
 cdef Verdict refuse(Exchange exchange, Code code) noexcept:

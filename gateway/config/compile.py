@@ -71,6 +71,11 @@ def _route(route: Route, indexes: Mapping[str, int], body: int, intern: Intern) 
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
+        auth=route.auth,
+        accept=route.accept,
+        scopes=route.scopes.all,
+        any_scopes=route.scopes.any,
+        forward_token=route.forward_token,
     )
 
 

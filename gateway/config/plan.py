@@ -226,6 +226,14 @@ class PlannedRoute:
     replace_prefix: tuple[str, str] | None
     """What to take from the beginning of the path, and what to put in its place."""
     body: int
+    auth: Literal["required", "optional", "none"]
+    accept: tuple[str, ...]
+    """Of ``jwt`` and ``api_key``."""
+    scopes: tuple[str, ...]
+    """All of these …"""
+    any_scopes: tuple[str, ...]
+    """… and one of these."""
+    forward_token: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ server:
 services:
   web: {{ endpoints: [ http://{upstream} ] }}
 routes:
-  - {{ path: "/{{path...}}", service: web }}
+  - {{ path: "/{{path...}}", service: web, auth: none }}
 """
 
 

@@ -98,6 +98,11 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "split_by": None,
         "strip_prefix": None,
         "replace_prefix": None,
+        "auth": "none",
+        "accept": ["jwt", "api_key"],
+        "scopes": [],
+        "any_scopes": [],
+        "forward_token": True,
         "body": None,  # None: the server's limit, filled in by plan()
     } | changes
 
