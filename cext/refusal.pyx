@@ -18,7 +18,8 @@ NAMES = (
     "internal_error",
     "authentication_required", "credentials_ambiguous", "credential_not_accepted", "token_invalid",
     "token_expired", "token_revoked", "api_key_invalid", "insufficient_scope",
-    "authentication_unavailable", "upstream_unavailable",
+    "authentication_unavailable",
+    "upstream_unavailable",
 )
 
 CODES = {name: code for code, name in enumerate(NAMES)}

@@ -166,10 +166,11 @@ class Route(Section):
     replace_prefix: ReplacePrefix | None = None
     """Another beginning for the path that the service sees."""
     auth: Literal["required", "optional", "none"] = "required"
-    """Whether a caller must say who he is. `optional` lets those through who do not; `none` does not
+    """Whether callers must say who they are. `optional` lets through who does not; `none` does not
     look."""
     accept: OneOrMany[Literal["jwt", "api_key"]] = ("jwt", "api_key")
-    """By what: `jwt` in `Authorization: Bearer`, `api_key` in `X-API-Key` or `Authorization: ApiKey`."""
+    """By what: `jwt` in `Authorization: Bearer`, `api_key` in `X-API-Key` or `Authorization:
+    ApiKey`."""
     scopes: Scopes = Scopes()
     """What the caller must be allowed: `[read]`, or `{any: [read, write]}`. `content:*` covers
     `content:read`."""
