@@ -139,8 +139,19 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
     assert urls(filled) == [A.url]
     endpoints.published(filled)
     assert len(endpoints.reports()) == 1
+    async with asyncio.timeout(0.05):
+        assert urls(await endpoints.fill(compiled)) == [A.url], "nothing new to wait for"
     endpoints.published(nothing)
     assert endpoints.reports() == []
+    await asyncio.sleep(0.01)
+
+
+async def test_a_reload_waits_in_vain_only_once(fed: Fed, compiled: Publication) -> None:
+    endpoints = Endpoints(lambda message: None, compiled)
+    await endpoints.fill(compiled)
+    async with asyncio.timeout(0.05):
+        assert urls(await endpoints.fill(compiled)) == []
+    endpoints.published(Publication(2, '{"services": []}', {}, 30.0))
     await asyncio.sleep(0.01)
 
 
