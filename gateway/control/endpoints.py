@@ -65,13 +65,13 @@ class Endpoints:
         """The endpoints for a configuration that has just been compiled.
 
         Waits for sources that are new in it, so that a service does not lose its endpoints when it
-        moves from the file to a source.
+        moves from the file to a source; not again for one that was waited for in vain.
         """
         if not (services := _services(compiled)):
             return compiled
         discovery = self._discover()
-        discovery.follow(services)
-        await discovery.first_answers(services, FIRST_ANSWERS_S)
+        new = discovery.follow(services)
+        await discovery.first_answers(new, FIRST_ANSWERS_S)
         found = discovery.endpoints(services)
         return with_endpoints(compiled, found, compiled.generation, self._intern)
 

@@ -79,6 +79,7 @@ def test_endpoints_are_put_into_a_plan(compiled: Publication) -> None:
     assert orjson.loads(made.plan)["generation"] == 7
     assert orjson.loads(made.plan)["services"][0]["endpoints"][0] == {
         "url": A.url, "host": "10.0.0.1", "port": 80, "unix": None, "weight": 2, "zone": "z",
+        "label": len(f"web {A.url}"),
     }  # fmt: skip
     assert urls(made) == [A.url, B.url]
     assert urls(made, "other") == ["http://127.0.0.1:9"]
@@ -139,8 +140,19 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
     assert urls(filled) == [A.url]
     endpoints.published(filled)
     assert len(endpoints.reports()) == 1
+    async with asyncio.timeout(0.05):
+        assert urls(await endpoints.fill(compiled)) == [A.url], "nothing new to wait for"
     endpoints.published(nothing)
     assert endpoints.reports() == []
+    await asyncio.sleep(0.01)
+
+
+async def test_a_reload_waits_in_vain_only_once(fed: Fed, compiled: Publication) -> None:
+    endpoints = Endpoints(lambda message: None, len, compiled)
+    await endpoints.fill(compiled)
+    async with asyncio.timeout(0.05):
+        assert urls(await endpoints.fill(compiled)) == []
+    endpoints.published(Publication(2, '{"services": []}', {}, 30.0))
     await asyncio.sleep(0.01)
 
 
