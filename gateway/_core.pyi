@@ -209,7 +209,8 @@ class Segment:
 
     def set_health(self, endpoint: int, health: str, now_ms: int) -> None:
         """`endpoint`: a label. `health`: unknown, healthy or unhealthy; else ValueError. Only for
-        the control process."""
+        the control process.
+        """
 
     def endpoint(self, endpoint: int, now_ms: int) -> EndpointState:
         """What all processes know of the endpoint with this label."""
@@ -268,7 +269,8 @@ class Balancer:
         latency_us: list[float] | None = None,
     ) -> int | None:
         """Index of an endpoint that is not `refusing`. `random`: 64 uniform bits. `hash`: of
-        `hash_key`. The lists tell of each endpoint."""
+        `hash_key`. The lists tell of each endpoint.
+        """
 
 @type_check_only
 class Outlier(TypedDict):
@@ -303,7 +305,8 @@ class EndpointSet:
         checked: bool = False,
     ) -> Self:
         """`slot`: the worker's. `endpoints`: label, weight and URL of each. `checked`: whether
-        somebody calls `Segment.set_health`. Raises ValueError as Balancer does, IndexError."""
+        somebody calls `Segment.set_health`. Raises ValueError as Balancer does, IndexError.
+        """
 
     def pick(
         self, now_ms: int, random: int, hash: int = 0, tried: list[int] | None = None

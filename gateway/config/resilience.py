@@ -161,14 +161,15 @@ class Bulkhead(Section):
     """How long they wait."""
 
 
-
 def parse_cause(value: object) -> object:
     """``connect``, ``reset``, ``timeout`` or a status."""
     if value in ("connect", "reset", "timeout"):
         return value
     text = str(value)
     if isinstance(value, bool) or not text.isascii() or not text.isdigit() or text[0] != "5":
-        raise ValueError(f"must be connect, reset, timeout or a status from 500 to 599, not {value}")
+        raise ValueError(
+            f"must be connect, reset, timeout or a status from 500 to 599, not {value}"
+        )
     if len(text) != 3:
         raise ValueError(f"must be a status from 500 to 599, not {value}")
     return int(text)

@@ -38,9 +38,7 @@ class _Api:
 
     async def services(self, request: Request) -> Response:
         """The services of the Plan, all defaults filled in, and the state of each."""
-        return self._answer(
-            services=self._plan()["services"], states=self._instance.services()
-        )
+        return self._answer(services=self._plan()["services"], states=self._instance.services())
 
     async def config(self, request: Request) -> Response:
         """The effective configuration, written as in a file."""

@@ -1,7 +1,8 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
 Today: the status port, the read-only admin API, health checks, and loading and compiling the
-configuration. If it dies, the workers go on with the Plan they have, and the supervisor starts it again.
+configuration. If it dies, the workers go on with the Plan they have, and the supervisor starts it
+again.
 """
 
 import asyncio

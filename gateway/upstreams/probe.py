@@ -11,7 +11,9 @@ LINE_LIMIT = 4096
 """Bytes of a status line; what is longer is no answer."""
 
 
-async def probe(endpoint: Mapping[str, Any], health: Mapping[str, Any], host: str | None) -> str | None:
+async def probe(
+    endpoint: Mapping[str, Any], health: Mapping[str, Any], host: str | None
+) -> str | None:
     """None if all is well, else what is wrong. `endpoint`, `health`: as in the Plan."""
     try:
         async with asyncio.timeout(health["timeout"]):
@@ -24,7 +26,9 @@ async def probe(endpoint: Mapping[str, Any], health: Mapping[str, Any], host: st
         return "the answer is not HTTP"
 
 
-async def _look(endpoint: Mapping[str, Any], health: Mapping[str, Any], host: str | None) -> str | None:
+async def _look(
+    endpoint: Mapping[str, Any], health: Mapping[str, Any], host: str | None
+) -> str | None:
     if endpoint["unix"]:
         opened = asyncio.open_unix_connection(endpoint["unix"], limit=LINE_LIMIT)
         authority = "localhost"

@@ -34,7 +34,9 @@ def service_states(
     ]
 
 
-def _breaker(service: Mapping[str, Any], segment: UpstreamStates, now_ms: int) -> dict[str, Any] | None:
+def _breaker(
+    service: Mapping[str, Any], segment: UpstreamStates, now_ms: int
+) -> dict[str, Any] | None:
     if not service["breaker"]:
         return None
     state, until_ms = segment.breaker(service["label"])

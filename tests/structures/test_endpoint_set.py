@@ -135,9 +135,7 @@ def test_slow_start() -> None:
     later = NOW + 60_000
     host.segment.set_health(host.labels[1], "healthy", later)
     endpoints = host.endpoints(slow_start_ms=10_000, checked=True, now_ms=later)
-    shares = [
-        picked(endpoints, later + age, 4000)[1] / 4000 for age in (0, 2500, 5000, 10_000)
-    ]
+    shares = [picked(endpoints, later + age, 4000)[1] / 4000 for age in (0, 2500, 5000, 10_000)]
     assert shares == sorted(shares)
     assert 0.05 < shares[0] < 0.15
     assert 0.45 < shares[3] < 0.55
