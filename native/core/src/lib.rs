@@ -7,6 +7,7 @@
 
 pub mod balancer;
 pub mod keyed_hash;
+pub mod limiter;
 pub mod lru;
 pub mod metrics;
 pub mod path;
