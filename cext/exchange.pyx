@@ -8,6 +8,7 @@ from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_uint
 from gateway.cext.clock cimport NEVER
 from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
+from gateway.cext.limit cimport leave_all
 from gateway.cext.plan cimport GO, Verdict
 from gateway.cext.refusal cimport (
     BODY_TOO_LARGE,
@@ -139,6 +140,7 @@ cdef class Exchange:
         self.answer_fields.size = 0
         self.detail.size = 0
         self.retry_after_s = 0
+        self.entered_count = 0
         self.deadline_ms = self.total_ms = NEVER
         self.deadline_code = UPSTREAM_TIMEOUT
         self.path.size = 0
@@ -335,6 +337,7 @@ cdef class Exchange:
         if self.waiting:
             self.waiting = False
             self.pool.leave_queue()
+        leave_all(self)
         self.serial += 1
         self.worker.exchanges -= 1
         self.worker.record(self)

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
-from gateway.cext.native cimport GwBalancer, GwRoutes
+from gateway.cext.native cimport GwBalancer, GwLimits, GwRoutes
 
 
 cdef enum Verdict:
@@ -46,12 +46,17 @@ cdef class Route:
     cdef bytes put                  # … and what stands there instead
     cdef uint64_t body_limit        # bytes, 0 = none
     cdef bytes log_path             # the pattern as a JSON string
+    cdef list early_limits          # of RateLimit, asked before authentication
+    cdef list limits                # of RateLimit
+    cdef uint32_t weight            # what a request costs
     cdef Stage stages[MAX_STAGES]
     cdef int stage_count
 
 
 cdef class Plan:
     cdef readonly uint32_t generation
+    cdef readonly object limits     # the rules, by index
+    cdef const GwLimits* limits_handle
     cdef object table
     cdef const GwRoutes* routes_handle
     cdef bint keep_encoded_slash

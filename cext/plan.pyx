@@ -11,6 +11,7 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport abort, free, malloc
 from libc.string cimport memcmp, memcpy
 
+from gateway.cext.rate_limit cimport RateLimit, build_limits
 from gateway.cext.stages cimport compile_stages, respond_health
 
 
@@ -39,9 +40,12 @@ cdef class Route:
         self.service_label = service_label
         self.log_path = json.dumps(path).encode()
         self.cut = self.put = b""
+        self.early_limits = []
+        self.limits = []
+        self.weight = 1
 
 
-cdef Route build_route(dict spec, list services):
+cdef Route build_route(dict spec, list services, list limits):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
@@ -50,6 +54,9 @@ cdef Route build_route(dict spec, list services):
         route.cut = spec["strip_prefix"].rstrip("/").encode()
     elif spec["replace_prefix"]:
         route.cut, route.put = (part.rstrip("/").encode() for part in spec["replace_prefix"])
+    route.weight = spec["rate_limit_weight"]
+    for index in spec["rate_limits"]:
+        (route.early_limits if (<RateLimit>limits[index]).early else route.limits).append(limits[index])
     compile_stages(route)
     return route
 
@@ -59,7 +66,7 @@ def milliseconds(seconds) -> int:
 
 
 cdef class Plan:
-    def __init__(self, content: bytes, make_service, labels: dict):
+    def __init__(self, content: bytes, make_service, labels: dict, segment):
         """`make_service(spec) -> Service` keeps the pools of endpoints that stay."""
         spec = orjson.loads(content)
         server = spec["server"]
@@ -70,7 +77,9 @@ cdef class Plan:
         self.keep_encoded_slash = server["encoded_slashes"] == "keep"
         self.service_specs = spec["services"]
         self.services = [make_service(service) for service in spec["services"]]
-        self.routes = [build_route(route, self.services) for route in spec["routes"]]
+        policies, self.limits = build_limits(spec["rate_limits"], segment)
+        self.limits_handle = <const GwLimits*><uintptr_t>self.limits.address
+        self.routes = [build_route(route, self.services, policies) for route in spec["routes"]]
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health
         self.health.stage_count = 1

@@ -15,7 +15,7 @@ NAMES = (
     "version_not_supported", "route_not_found", "method_not_allowed",
     "upstream_connect_failed", "upstream_reset", "upstream_protocol_error",
     "upstream_connect_timeout", "upstream_timeout", "upstream_overloaded", "connection_limit",
-    "internal_error",
+    "internal_error", "rate_limited", "limiter_unavailable",
 )
 
 CODES = {name: code for code, name in enumerate(NAMES)}

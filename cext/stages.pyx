@@ -10,6 +10,7 @@ from libc.string cimport memcmp, memset
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_reserve
 from gateway.cext.framing cimport BODY_LENGTH
 from gateway.cext.head cimport TARGET_ASTERISK
+from gateway.cext.limit cimport limit, limit_early
 from gateway.cext.native cimport (
     GW_FOUND,
     GW_METHOD_NOT_ALLOWED,
@@ -20,7 +21,7 @@ from gateway.cext.native cimport (
     gw_routes_allow,
     gw_routes_match,
 )
-from gateway.cext.plan cimport GO, REFUSED, Service
+from gateway.cext.plan cimport GO, REFUSED, Service, Stage
 from gateway.cext.pool cimport Pool
 from gateway.cext.refusal cimport (
     BAD_PATH,
@@ -32,9 +33,18 @@ from gateway.cext.refusal cimport (
 
 cdef void compile_stages(Route route) noexcept:
     """The order, once."""
-    route.stages[0] = transform
-    route.stages[1] = forward
-    route.stage_count = 2
+    route.stage_count = 0
+    if route.early_limits:
+        add_stage(route, limit_early)
+    if route.limits:
+        add_stage(route, limit)
+    add_stage(route, transform)
+    add_stage(route, forward)
+
+
+cdef void add_stage(Route route, Stage stage) noexcept:
+    route.stages[route.stage_count] = stage
+    route.stage_count += 1
 
 
 cdef Verdict refuse(Exchange exchange, Code code) noexcept:

@@ -59,4 +59,6 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal("connection_limit", 503, "internal", True, True, "Too many connections"),
     Refusal("internal_error", 500, "internal", True, True, "Internal error"),
+    Refusal("rate_limited", 429, "downstream", True, False, "Rate limit exceeded"),
+    Refusal("limiter_unavailable", 503, "internal", True, False, "Rate limits cannot be checked"),
 )

@@ -30,6 +30,7 @@ CEXT_MAY_IMPORT = ("gateway.errors", "gateway._core", "gateway.cext")
 COMPILED = {
     "gateway/cext/__init__.py": ("gateway._core", "the loader of the linked Cython modules"),
     "gateway/config/explain.py": ("gateway._core", "explains with the workers' own route table"),
+    "gateway/config/limits.py": ("gateway._core", "the bounds of the structures"),
     "gateway/config/table.py": ("gateway._core", "the route table has the last word on a pattern"),
     "gateway/supervisor/start.py": (
         "gateway._core gateway.cext.worker",

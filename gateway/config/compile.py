@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from gateway.config.plan import (
     Plan,
     PlannedEndpoint,
+    PlannedAllowance,
     PlannedLimits,
     PlannedPool,
     PlannedPredicate,
+    PlannedRateLimit,
     PlannedRoute,
     PlannedServer,
     PlannedService,
+    PlannedTier,
     PlannedTimeouts,
 )
+from gateway.config.limits import Rate, RateLimit
 from gateway.config.routes import Predicate, Route
 from gateway.config.schema import Config
 from gateway.config.server import Server
@@ -27,12 +31,15 @@ def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
     """Compile a valid configuration. Cannot fail: `load` has checked everything."""
     indexes = {name: index for index, name in enumerate(config.services)}
     body = config.server.limits.body
+    limits = config.rate_limits
     return Plan(
         generation=generation,
         server=_server(config.server),
         services=tuple(_service(name, item, intern) for name, item in config.services.items()),
+        rate_limits=tuple(_rate_limit(name, item, intern) for name, item in limits.items()),
         routes=tuple(
-            _route(route, indexes[route.service], body, intern) for route in config.routes
+            _route(route, indexes[route.service], body, intern, _names(route, limits))
+            for route in config.routes
         ),
     )
 
@@ -78,7 +85,9 @@ def _service(name: str, service: Service, intern: Intern) -> PlannedService:
     )
 
 
-def _route(route: Route, service: int, body: int, intern: Intern) -> PlannedRoute:
+def _route(
+    route: Route, service: int, body: int, intern: Intern, limits: tuple[int, ...]
+) -> PlannedRoute:
     replace = route.replace_prefix
     return PlannedRoute(
         name=route.title,
@@ -93,7 +102,51 @@ def _route(route: Route, service: int, body: int, intern: Intern) -> PlannedRout
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
+        rate_limits=limits,
+        rate_limit_weight=route.rate_limit_weight,
     )
+
+
+def _names(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:
+    """Of the policies that hold on a route; those that hold everywhere come first."""
+    indexes = {name: index for index, name in enumerate(limits)}
+    everywhere = [name for name, limit in limits.items() if limit.everywhere]
+    return tuple(indexes[name] for name in dict.fromkeys([*everywhere, *route.rate_limits]))
+
+
+def _rate_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLimit:
+    kind, _, argument = limit.key.partition(":")
+    return PlannedRateLimit(
+        name=name,
+        label=intern(name),
+        algorithm=limit.algorithm,
+        key=kind,
+        argument=argument,
+        allowance=_allowance(limit, limit.rate, limit.burst),
+        tiers=tuple(
+            PlannedTier(
+                test="scope" if tier.scope else "client" if tier.client else "claim",
+                claim=tier.claim or "",
+                value=tier.scope or tier.client or tier.value or "",
+                allowance=None if tier.bypass else _allowance(limit, tier.rate, tier.burst),
+            )
+            for tier in limit.tiers
+        ),
+        mode=limit.mode,
+        on_failure=limit.on_failure,
+        weight=limit.weight,
+        ipv6_prefix=limit.ipv6_prefix,
+        dry_run=limit.dry_run,
+        early=limit.before_authentication,
+    )
+
+
+def _allowance(limit: RateLimit, rate: Rate | None, burst: int | None) -> PlannedAllowance:
+    if rate is None:  # concurrent
+        return PlannedAllowance(limit.limit or 0, 0, limit.limit or 0, 0)
+    burst = burst or rate.count
+    lease = limit.lease_of(burst) if limit.mode == "leased" else 0
+    return PlannedAllowance(rate.count, rate.period_s, burst, lease)
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:

@@ -64,7 +64,28 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "service": service,
         "strip_prefix": None,
         "replace_prefix": None,
+        "rate_limits": [],
+        "rate_limit_weight": 1,
         "body": None,  # None: the server's limit, filled in by plan()
+    } | changes
+
+
+def rate_limit(
+    name: str = "limit", limit: int = 10, period: int = 60, burst: int | None = None, **changes: Any
+) -> Plan:
+    return {
+        "name": name,
+        "algorithm": "token_bucket",
+        "key": "ip",
+        "argument": "",
+        "allowance": {"limit": limit, "period": period, "burst": burst or limit, "lease": 0},
+        "tiers": [],
+        "mode": "memory",
+        "on_failure": "local",
+        "weight": 1,
+        "ipv6_prefix": 64,
+        "dry_run": False,
+        "early": False,
     } | changes
 
 
@@ -73,6 +94,7 @@ def plan(
     routes: list[Plan] | None = None,
     limits: dict[str, float] | None = None,
     generation: int = 1,
+    rate_limits: list[Plan] | None = None,
     **server: Any,
 ) -> Plan:
     """A Plan without labels; ``with_labels`` adds them when it is published to a segment."""
@@ -92,6 +114,7 @@ def plan(
         }
         | server,
         "services": copy.deepcopy(services),
+        "rate_limits": copy.deepcopy(rate_limits or []),
         "routes": compiled_routes,
     }
 
@@ -99,6 +122,8 @@ def plan(
 def with_labels(plan: Plan, intern: Callable[[str], int]) -> Plan:
     labelled = copy.deepcopy(plan)
     for entry in labelled["services"]:
+        entry["label"] = intern(entry["name"])
+    for entry in labelled["rate_limits"]:
         entry["label"] = intern(entry["name"])
     for entry in labelled["routes"]:
         entry["label"] = intern(entry["path"])
