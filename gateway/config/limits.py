@@ -214,8 +214,8 @@ def check_limits(limits: Any, routes: Any, state: Any) -> Iterator[tuple[tuple[A
     url = state.get("url") if isinstance(state, dict) else None
     for name, raw in limits.items():
         mode = raw.get("mode") if isinstance(raw, dict) else None
-        if mode in ("exact", "leased") and (url is None or str(url).startswith("memory:")):
-            message = f"{mode} needs Redis; set state.url to redis://HOST:PORT"
+        if mode in ("exact", "leased") and not str(url).startswith(("redis:", "rediss:")):
+            message = f"{mode} needs Redis; set state.url to redis://HOST:PORT (or rediss://)"
             yield ("rate_limits", name, "mode"), message
 
 

@@ -125,6 +125,7 @@ class _ChildMains:
                 segment=self.segment,
                 plan=in_force.plan.encode(),
                 access_log=self.loaded.config.server.log.access,
+                state_url=self.loaded.config.state.url,
                 make_worker=self.make_worker,
             )
         )
