@@ -140,7 +140,7 @@ cdef class Judgement:
         self.unknown = False
         if self.local == 0:
             return
-        self.allowed = gw_limits_acquire(worker.segment_handle, self.plan.limits_handle, self.asks,
+        self.allowed = gw_limits_acquire(worker.segment_address, self.plan.limits_handle, self.asks,
                                          self.local, self.now_ns, self.quotas)
         for i in range(self.local):
             if self.quotas[i].wants_more:
@@ -150,7 +150,7 @@ cdef class Judgement:
 
     cdef void refund(self, Exchange exchange) noexcept:
         if self.local and self.allowed:
-            gw_limits_refund(exchange.worker.segment_handle, self.plan.limits_handle, self.asks,
+            gw_limits_refund(exchange.worker.segment_address, self.plan.limits_handle, self.asks,
                              self.local, self.now_ns, self.quotas)
 
     cdef Code conclude(self, Exchange exchange) noexcept:
@@ -272,7 +272,7 @@ cdef bint enter(Exchange exchange, RateLimit limit, Allowance allowance) noexcep
     cdef bint entered
     if exchange.entered_count == MAX_ENTERED:
         return True
-    entered = gw_in_flight_enter(exchange.worker.segment_handle, key, exchange.worker.slot, most,
+    entered = gw_in_flight_enter(exchange.worker.segment_address, key, exchange.worker.slot, most,
                                  exchange.worker.clock.now_ns)
     if entered:
         exchange.entered[exchange.entered_count] = key
@@ -287,7 +287,7 @@ cdef void leave_all(Exchange exchange) noexcept:
     """The request is no longer under way."""
     cdef uint32_t i
     for i in range(exchange.entered_count):
-        gw_in_flight_leave(exchange.worker.segment_handle, exchange.entered[i], exchange.worker.slot,
+        gw_in_flight_leave(exchange.worker.segment_address, exchange.entered[i], exchange.worker.slot,
                            exchange.worker.clock.now_ns)
     exchange.entered_count = 0
 

@@ -11,8 +11,15 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport abort, free, malloc
 from libc.string cimport memcmp, memcpy
 
+from gateway.cext.authentication cimport CREDENTIAL_API_KEY, CREDENTIAL_JWT
 from gateway.cext.rate_limit cimport RateLimit, build_limits
+from gateway.cext.scopes cimport Scopes
 from gateway.cext.stages cimport compile_stages, respond_health
+
+cdef dict CREDENTIAL_KINDS = {"jwt": CREDENTIAL_JWT, "api_key": CREDENTIAL_API_KEY}
+cdef enum:
+    # Bits of Principal.granted; bit 0 stands for none
+    MAX_GRANTS = 64
 
 
 cdef class Service:
@@ -23,9 +30,10 @@ cdef class Service:
         self.label = spec["label"]
         self.pools = pools
         weights = [endpoint["weight"] for endpoint in spec["endpoints"]]
-        # Workers start at different places of the schedule, so that they do not move in step.
-        self.balancer = _core.Balancer(spec["balance"], weights, seed)
-        self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
+        if weights:
+            # Workers start at different places of the schedule, so that they do not move in step.
+            self.balancer = _core.Balancer(spec["balance"], weights, seed)
+            self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
         self.host = spec["host"].encode() if spec["host"] else None
         self.connect_ms = milliseconds(timeouts["connect"])
         self.response_ms = milliseconds(timeouts["response"])
@@ -45,7 +53,7 @@ cdef class Route:
         self.weight = 1
 
 
-cdef Route build_route(dict spec, list services, list limits):
+cdef Route build_route(dict spec, list services, list limits, dict grants):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
@@ -54,11 +62,26 @@ cdef Route build_route(dict spec, list services, list limits):
         route.cut = spec["strip_prefix"].rstrip("/").encode()
     elif spec["replace_prefix"]:
         route.cut, route.put = (part.rstrip("/").encode() for part in spec["replace_prefix"])
+    set_callers(route, spec, grants)
     route.weight = spec["rate_limit_weight"]
     for index in spec["rate_limits"]:
         (route.early_limits if (<RateLimit>limits[index]).early else route.limits).append(limits[index])
     compile_stages(route)
     return route
+
+
+cdef void set_callers(Route route, dict spec, dict grants) except *:
+    """Who may use the route. `grants` numbers each demand on scopes that a plan makes."""
+    if spec["auth"] == "none":
+        return
+    route.requires_caller = spec["auth"] == "required"
+    route.forwards_token = spec["forward_token"]
+    for kind in spec["accept"]:
+        route.accept |= <uint32_t>CREDENTIAL_KINDS[kind]
+    if spec["scopes"] or spec["any_scopes"]:
+        route.scopes = Scopes(spec["scopes"], spec["any_scopes"])
+        number = grants.setdefault((route.scopes.every, route.scopes.some), len(grants) + 1)
+        route.grant = number if number < MAX_GRANTS else 0
 
 
 def milliseconds(seconds) -> int:
@@ -79,7 +102,9 @@ cdef class Plan:
         self.services = [make_service(service) for service in spec["services"]]
         policies, self.limits = build_limits(spec["rate_limits"], segment)
         self.limits_handle = <const GwLimits*><uintptr_t>self.limits.address
-        self.routes = [build_route(route, self.services, policies) for route in spec["routes"]]
+        grants = {}
+        self.routes = [build_route(route, self.services, policies, grants) for route in spec["routes"]]
+        self.auth = spec.get("auth")
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health
         self.health.stage_count = 1

@@ -117,7 +117,7 @@ cdef class RateLimit:
             elif self.key == KEY_API_KEY:
                 of = principal.key_hash
             elif self.key == KEY_CLAIM:
-                of = name_hash(exchange.worker.segment_handle, claim_text(principal, self.claim))
+                of = name_hash(exchange.worker.segment_address, claim_text(principal, self.claim))
         if of == 0:
             of = self.address_hash(exchange)
         return mixed(allowance.salt ^ of)
@@ -129,14 +129,14 @@ cdef class RateLimit:
             if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len,
                            <const char*>self.field, len(self.field)):
                 return gw_segment_hash(
-                    exchange.worker.segment_handle, <const uint8_t*>field_value(&exchange.request, i),
+                    exchange.worker.segment_address, <const uint8_t*>field_value(&exchange.request, i),
                     exchange.request.fields[i].value_len)
         return 0
 
     cdef uint64_t address_hash(self, Exchange exchange) noexcept:
         cdef uint8_t address[16]
         self.network_of(exchange, address)
-        return gw_segment_hash(exchange.worker.segment_handle, address, 16)
+        return gw_segment_hash(exchange.worker.segment_address, address, 16)
 
     cdef void network_of(self, Exchange exchange, uint8_t* address) noexcept:
         """The caller's address; of IPv6 the network that one subscriber has."""

@@ -7,6 +7,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memset
 
+from gateway.cext.authentication cimport authenticate, authorize
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_reserve
 from gateway.cext.framing cimport BODY_LENGTH
 from gateway.cext.head cimport TARGET_ASTERISK
@@ -28,6 +29,7 @@ from gateway.cext.refusal cimport (
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
     ROUTE_NOT_FOUND,
+    UPSTREAM_UNAVAILABLE,
     Code,
 )
 
@@ -35,14 +37,18 @@ cdef void compile_stages(Route route) noexcept:
     """The order, once."""
     route.stage_count = 0
     if route.early_limits:
-        add_stage(route, limit_early)
+        add(route, limit_early)
+    if route.accept:
+        add(route, authenticate)
+    if route.scopes is not None:
+        add(route, authorize)
     if route.limits:
-        add_stage(route, limit)
-    add_stage(route, transform)
-    add_stage(route, forward)
+        add(route, limit)
+    add(route, transform)
+    add(route, forward)
 
 
-cdef void add_stage(Route route, Stage stage) noexcept:
+cdef void add(Route route, Stage stage) noexcept:
     route.stages[route.stage_count] = stage
     route.stage_count += 1
 
@@ -155,8 +161,12 @@ cdef bint starts_with_segment(const char* path, size_t size, const char* prefix,
 cdef Verdict forward(Exchange exchange) noexcept:
     """Chooses an endpoint and takes a connection of its pool, at once or when one is free."""
     cdef Service service = exchange.route.service
-    cdef uint32_t index = gw_balancer_pick(service.balancer_handle, exchange.worker.random())
-    cdef Pool pool = <Pool>service.pools[index]
+    cdef uint32_t index
+    cdef Pool pool
+    if service.balancer_handle == NULL:
+        return refuse(exchange, UPSTREAM_UNAVAILABLE)
+    index = gw_balancer_pick(service.balancer_handle, exchange.worker.random())
+    pool = <Pool>service.pools[index]
     if service.total_ms:
         exchange.deadline_ms = exchange.total_ms = exchange.worker.clock.now_ms + service.total_ms
     return pool.acquire(exchange, False)

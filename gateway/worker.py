@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvloop
 
 from gateway.channel import ChannelProtocol, Message
+from gateway.config.state import State
 from gateway.limits.connect import connect_limits
 from gateway.limits.store import LimitStore
 from gateway.telemetry import log as application_log
@@ -70,8 +71,8 @@ class WorkerTask:
     plan: bytes
     access_log: str
     """``server.log.access``."""
-    state_url: str
-    """``state.url``: where the limits are that all hosts share."""
+    state: State
+    """Where the limits are that all hosts share."""
     make_worker: WorkerFactory
 
 
@@ -105,7 +106,7 @@ class _Process:
         )
         self._worker = task.make_worker(loop, task.segment, task.slot, task.plan, self._access_log)
         self._worker.start()
-        self._limits = connect_limits(task.state_url, task.segment, self)
+        self._limits = connect_limits(task.state, task.segment, self)
         if self._limits is not None:
             self._worker.share_limits(self._limits)
             self._limits.start()

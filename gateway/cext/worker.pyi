@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from gateway._core import Segment
 
@@ -16,8 +17,14 @@ class Worker:
         slot: int,
         plan: bytes,
         access_log: Callable[[bytes], None] | None = None,
+        authenticator: Callable[[str, bytes, str], Awaitable[Any]] | None = None,
     ) -> None:
-        """`access_log` gets whole JSON lines in batches. Raises ValueError for a bad plan."""
+        """`access_log` gets whole JSON lines in batches. Raises ValueError for a bad plan.
+
+        `authenticator(kind, credential, peer)` is awaited for a credential that has not been
+        verified yet. It returns a caller (user, client, key, session, scopes, claims, issued_s,
+        expires_s) or the code of a refusal.
+        """
 
     connections: int
     """Open downstream connections."""
@@ -41,6 +48,9 @@ class Worker:
 
     def drain(self) -> None:
         """Take no further requests: idle connections close, busy ones after their answer."""
+
+    def take_usage(self) -> list[tuple[str, str, int]]:
+        """Uses of API keys since the last call: id of the key, path of the route, requests."""
 
     def close(self) -> None:
         """End every connection and the tick. The loop has to turn once more for it."""

@@ -1,6 +1,6 @@
 """What one load of the configuration yields: the Plan, and what people may see of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = ["Publication"]
@@ -19,6 +19,9 @@ class Publication:
     needs_restart: tuple[str, ...] = ()
     """Settings that differ from those the instance was started with, and cannot change while it
     runs."""
+    discovery: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Service → how its endpoints are discovered, for `Discovery.from_message`. With secrets, so it
+    goes over channels and nowhere else."""
 
     def to_message(self) -> dict[str, Any]:
         """For a channel; ``from_message`` is the way back."""

@@ -7,15 +7,15 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from gateway.config.state import state_target
-from gateway.limits.store import WAIT_S, LimitStore, Metrics
+from gateway.config.state import State, state_target
+from gateway.limits.store import LimitStore, Metrics
 
 __all__ = ["connect_limits"]
 
 
-def connect_limits(url: str, segment: Any, metrics: Metrics) -> LimitStore | None:
+def connect_limits(state: State, segment: Any, metrics: Metrics) -> LimitStore | None:
     """None for `memory://`. Nothing is connected yet."""
-    target = state_target(url)
+    target = state_target(state.url)
     if target.kind != "redis":
         return None
     host, port = target.hosts[0]
@@ -27,8 +27,8 @@ def connect_limits(url: str, segment: Any, metrics: Metrics) -> LimitStore | Non
         username=target.user,
         password=target.password,
         # Waits are bounded by the store; a retry would be a second wait.
-        socket_timeout=WAIT_S,
-        socket_connect_timeout=WAIT_S,
+        socket_timeout=state.limit_timeout,
+        socket_connect_timeout=state.limit_timeout,
         retry=Retry(NoBackoff(), 0),
     )
-    return LimitStore(redis, segment, metrics, os.urandom(8).hex())
+    return LimitStore(redis, segment, metrics, os.urandom(8).hex(), state.limit_timeout)

@@ -27,8 +27,8 @@ from gateway.limits.questions import (
 __all__ = ["LimitStore", "Metrics"]
 
 SCRIPT = (Path(__file__).parent / "decide.lua").read_text()
-WAIT_S = 0.05
-"""Longest wait for Redis: what is slower than this is away, and a request has not waited for more."""
+MAX_BATCH = 256
+"""Requests in one call: Redis is busy with it for some milliseconds, and serves others, too."""
 BEAT_S = 1.0
 """Between two signs of life of this host."""
 PROBE_S = 0.25
@@ -71,12 +71,17 @@ class Metrics(Protocol):
 class LimitStore:
     """The limits that all hosts share, as one worker sees them."""
 
-    def __init__(self, redis: Any, segment: Any, metrics: Metrics, nonce: str) -> None:
-        """``nonce``: a text that no other worker on any host has."""
+    def __init__(
+        self, redis: Any, segment: Any, metrics: Metrics, nonce: str, wait_s: float
+    ) -> None:
+        """``nonce``: a text that no other worker on any host has. What takes longer than `wait_s` is
+        away.
+        """
         self._redis = redis
         self._segment = segment
         self._metrics = metrics
         self._nonce = nonce
+        self._wait_s = wait_s
         self._host = f"{segment.hash(b'host'):016x}"
         self._hosts = 1
         self._away = False
@@ -166,7 +171,7 @@ class LimitStore:
         batch: list[Request] = []
         try:
             while self._waiting and not self._away:
-                batch, self._waiting = self._waiting, []
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
                 requests = [questions for questions, _ in batch]
                 try:
                     found = answers(requests, await self._timed(lambda r=requests: self._eval(r)))
@@ -196,7 +201,7 @@ class LimitStore:
     async def _timed(self, action: Callable[[], Awaitable[Any]]) -> Any:
         begin = time.perf_counter_ns()
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 return await action()
         except FAILURES:
             self._metrics.add("rate_limit_store_failures_total", 1)
@@ -212,7 +217,7 @@ class LimitStore:
         while True:
             try:
                 beat = self._redis.eval(HOSTS, 1, f"{PREFIX}:hosts", self._host, HOST_LIFE_S)
-                async with asyncio.timeout(WAIT_S):
+                async with asyncio.timeout(self._wait_s):
                     hosts = max(1, int(await beat))
             except FAILURES as error:
                 self._lost(error)

@@ -14,6 +14,7 @@ from gateway import worker
 from gateway._core import Segment
 from gateway.channel import Decoder, Message, encode
 from gateway.telemetry.log import name_process
+from gateway.config.state import State
 from gateway.worker import WorkerTask
 from tests.processes.standin import REJECT, StandInWorker
 
@@ -37,7 +38,7 @@ class Frame:
         segment = Segment(memory, 1, create=True)
         plan = (PLAN % 1).encode()
         self.task = WorkerTask(
-            0, self.listener, theirs, segment, plan, access_log, "memory://", StandInWorker
+            0, self.listener, theirs, segment, plan, access_log, State(), StandInWorker
         )
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
