@@ -29,6 +29,14 @@ cdef enum:
     MAX_ADDRESS_TEXT = 45       # INET6_ADDRSTRLEN without its NUL
 
 
+cdef class Allowance:
+    pass
+
+
+cdef class Tier:
+    pass
+
+
 cdef tuple build_limits(list specs, segment):
     """The policies, and the rules of all their allowances."""
     rules = []
