@@ -233,10 +233,8 @@ cdef class Judgement:
 
 async def settle(Exchange exchange, uint64_t serial, Judgement judgement):
     """Asks the store for what this host does not know; returns the code of a refusal, or None."""
-    cdef Code code
-    cdef int attempt
     store = exchange.worker.limit_store
-    for attempt in range(LEASE_ATTEMPTS):
+    for _ in range(LEASE_ATTEMPTS):
         if not judgement.unknown:
             break
         reached = await store.lease(judgement.unknown_leases(exchange))

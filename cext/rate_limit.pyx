@@ -188,7 +188,8 @@ cdef class RateLimit:
         for i in range(exchange.request.count):
             if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len,
                            <const char*>self.field, len(self.field)):
-                return field_value(&exchange.request, i)[:exchange.request.fields[i].value_len].decode("latin-1")
+                size = exchange.request.fields[i].value_len
+                return field_value(&exchange.request, i)[:size].decode("latin-1")
         return ""
 
 

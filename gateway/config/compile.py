@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 
+from gateway.config.limits import Rate, RateLimit
 from gateway.config.plan import (
     Plan,
-    PlannedEndpoint,
     PlannedAllowance,
+    PlannedEndpoint,
     PlannedLimits,
     PlannedPool,
     PlannedPredicate,
@@ -17,7 +18,6 @@ from gateway.config.plan import (
     PlannedTier,
     PlannedTimeouts,
 )
-from gateway.config.limits import Rate, RateLimit
 from gateway.config.routes import Predicate, Route
 from gateway.config.schema import Config
 from gateway.config.server import Server
@@ -155,9 +155,9 @@ def _rate_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLimit
 def _allowance(limit: RateLimit, rate: Rate | None, burst: int | None) -> PlannedAllowance:
     if rate is None:  # concurrent
         return PlannedAllowance(limit.limit or 0, 0, limit.limit or 0, 0)
-    burst = burst or rate.count
+    burst = burst or rate.number
     lease = limit.lease_of(burst) if limit.mode == "leased" else 0
-    return PlannedAllowance(rate.count, rate.period_s, burst, lease)
+    return PlannedAllowance(rate.number, rate.period_s, burst, lease)
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:

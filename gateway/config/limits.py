@@ -27,12 +27,12 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 class Rate(NamedTuple):
     """So many requests in each period."""
 
-    count: int
+    number: int
     period_s: int
 
     def __str__(self) -> str:
         unit = next(unit for unit, seconds in PERIODS_S.items() if seconds == self.period_s)
-        return f"{self.count}/{unit}"
+        return f"{self.number}/{unit}"
 
 
 def parse_rate(value: object) -> Rate:
@@ -116,7 +116,7 @@ class RateLimit(Section):
     algorithm: Literal["token_bucket", "sliding_window", "fixed_window", "concurrent"] = (
         "token_bucket"
     )
-    """`token_bucket` refills all the time; a window counts; `concurrent` counts what is under way."""
+    """`token_bucket` refills all the time, windows count, `concurrent` counts what is under way."""
     key: Key = "ip"
     """Who has an allowance: `user`, `client`, `api_key`, `ip`, `route`, `service`, `global`,
     `header:NAME` or `claim:NAME`. Who has no such thing counts by address."""
@@ -186,9 +186,9 @@ class RateLimit(Section):
 
     def _bounds(self, rate: Rate, burst: int | None) -> Iterator[str]:
         if self.algorithm == "token_bucket":
-            if (burst or rate.count) * rate.period_s > MAX_FILL_S * rate.count:
+            if (burst or rate.number) * rate.period_s > MAX_FILL_S * rate.number:
                 yield f"a burst of {burst} at {rate} takes more than a year to fill"
-        elif rate.count > MAX_WINDOW_COUNT:
+        elif rate.number > MAX_WINDOW_COUNT:
             yield f"a window counts to {MAX_WINDOW_COUNT}; use token_bucket for {rate}"
 
     def lease_of(self, burst: int) -> int:
@@ -221,4 +221,3 @@ def check_limits(limits: Any, routes: Any, state: Any) -> Iterator[tuple[tuple[A
 
 def _is_set(raw: Any, key: str) -> bool:
     return isinstance(raw, dict) and raw.get(key) in (True, "true")
-

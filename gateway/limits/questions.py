@@ -46,7 +46,7 @@ class Call(NamedTuple):
 
 
 def key_of(policy: str, algorithm: str, who: str) -> str:
-    """``rate_limit:user:alice:POLICY``; of windows ``rate_limit:sliding:…``, ``rate_limit:fixed:…``."""
+    """``rate_limit:user:alice:POLICY``; of windows ``rate_limit:sliding:…``."""
     form = "" if algorithm == "token_bucket" else f"{algorithm.removesuffix('_window')}:"
     return f"{PREFIX}:{form}{who}:{policy}"
 

@@ -7,7 +7,7 @@ While Redis is away nobody waits for it: the worker decides by its host's share.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,9 +74,7 @@ class LimitStore:
     def __init__(
         self, redis: Any, segment: Any, metrics: Metrics, nonce: str, wait_s: float
     ) -> None:
-        """``nonce``: a text that no other worker on any host has. What takes longer than `wait_s` is
-        away.
-        """
+        """``nonce``: a text that no other worker has. What takes longer than `wait_s` is away."""
         self._redis = redis
         self._segment = segment
         self._metrics = metrics
@@ -174,7 +172,7 @@ class LimitStore:
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
                 requests = [questions for questions, _ in batch]
                 try:
-                    found = answers(requests, await self._timed(lambda r=requests: self._eval(r)))
+                    found = answers(requests, await self._timed(requests))
                 except FAILURES as error:
                     self._lost(error)
                     break
@@ -198,11 +196,11 @@ class LimitStore:
             self._sha = await self._redis.script_load(SCRIPT)
             return await self._redis.evalsha(self._sha, len(keys), *keys, *arguments)
 
-    async def _timed(self, action: Callable[[], Awaitable[Any]]) -> Any:
+    async def _timed(self, requests: Sequence[Sequence[Question]]) -> Any:
         begin = time.perf_counter_ns()
         try:
             async with asyncio.timeout(self._wait_s):
-                return await action()
+                return await self._eval(requests)
         except FAILURES:
             self._metrics.add("rate_limit_store_failures_total", 1)
             raise

@@ -48,9 +48,7 @@ def start(make_instance: Callable[..., Instance], upstream: str) -> Start:
     def run(policy: str, state: str = "", workers: int = 2) -> Instance:
         sections = f"{state}rate_limits: {{ limit: {{ {policy} }} }}\n"
         route = ", rate_limits: [limit]"
-        instance = make_instance(
-            upstream=upstream, sections=sections, route=route, workers=workers
-        )
+        instance = make_instance(upstream=upstream, sections=sections, route=route, workers=workers)
         instance.start(data_plane="compiled")
         return instance
 
@@ -147,9 +145,7 @@ def test_leases_are_never_more_than_the_limit(start: Start, redis: RedisServer) 
 
 
 @pytest.mark.parametrize("mode", ["exact", "leased"])
-def test_redis_dies_under_load_and_comes_back(
-    start: Start, redis: RedisServer, mode: str
-) -> None:
+def test_redis_dies_under_load_and_comes_back(start: Start, redis: RedisServer, mode: str) -> None:
     state = STATE.format(url=redis.url, wait="50ms")
     instance = start(f"key: global, rate: 1/h, burst: 500, mode: {mode}", state)
     clients = Clients([instance.address("http")])

@@ -13,8 +13,8 @@ import pytest
 from gateway import worker
 from gateway._core import Segment
 from gateway.channel import Decoder, Message, encode
-from gateway.telemetry.log import name_process
 from gateway.config.state import State
+from gateway.telemetry.log import name_process
 from gateway.worker import WorkerTask
 from tests.processes.standin import REJECT, StandInWorker
 
