@@ -270,7 +270,7 @@ cdef bint enter(Exchange exchange, RateLimit limit, Allowance allowance) noexcep
     cdef bint entered
     if exchange.entered_count == MAX_ENTERED:
         return True
-    entered = gw_in_flight_enter(exchange.worker.segment_address, key, exchange.worker.slot, most,
+    entered = gw_in_flight_enter(exchange.worker.segment_address, key, <uint32_t>exchange.worker.slot, most,
                                  exchange.worker.clock.now_ns)
     if entered:
         exchange.entered[exchange.entered_count] = key
@@ -285,7 +285,7 @@ cdef void leave_all(Exchange exchange) noexcept:
     """The request is no longer under way."""
     cdef uint32_t i
     for i in range(exchange.entered_count):
-        gw_in_flight_leave(exchange.worker.segment_address, exchange.entered[i], exchange.worker.slot,
+        gw_in_flight_leave(exchange.worker.segment_address, exchange.entered[i], <uint32_t>exchange.worker.slot,
                            exchange.worker.clock.now_ns)
     exchange.entered_count = 0
 

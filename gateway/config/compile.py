@@ -1,30 +1,21 @@
 """`Config` → `Plan`: names become indexes, defaults become values."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from gateway.config.limits import Rate, RateLimit
+from gateway.config.compile_limits import compile_limit, limits_of
+from gateway.config.compile_service import Intern, compile_key, compile_service
 from gateway.config.plan import (
     Plan,
-    PlannedAllowance,
-    PlannedEndpoint,
     PlannedLimits,
-    PlannedPool,
     PlannedPredicate,
-    PlannedRateLimit,
     PlannedRoute,
     PlannedServer,
-    PlannedService,
-    PlannedTier,
-    PlannedTimeouts,
+    PlannedSplitPart,
 )
-from gateway.config.routes import Predicate, Route
+from gateway.config.routes import Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
 from gateway.config.server import Server
-from gateway.config.services import Service, parse_endpoint_url
-
-Intern = Callable[[str], int]
-"""Text → its id in the segment's label table, the same at every call."""
 
 
 def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
@@ -35,10 +26,12 @@ def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
     return Plan(
         generation=generation,
         server=_server(config.server),
-        services=tuple(_service(name, item, intern) for name, item in config.services.items()),
-        rate_limits=tuple(_rate_limit(name, item, intern) for name, item in limits.items()),
+        services=tuple(
+            compile_service(name, item, indexes, intern) for name, item in config.services.items()
+        ),
+        rate_limits=tuple(compile_limit(name, item, intern) for name, item in limits.items()),
         routes=tuple(
-            _route(route, indexes[route.service], body, intern, _names(route, limits))
+            _route(route, indexes, body, limits_of(route, limits), intern)
             for route in config.routes
         ),
     )
@@ -67,32 +60,12 @@ def _server(server: Server) -> PlannedServer:
     )
 
 
-def _service(name: str, service: Service, intern: Intern) -> PlannedService:
-    timeouts, pool = service.timeouts, service.pool
-    return PlannedService(
-        name=name,
-        label=intern(name),
-        host=service.host,
-        balance=service.balance,
-        endpoints=tuple(
-            plan_endpoint(endpoint.url, endpoint.weight, zone=None)
-            for endpoint in service.endpoints
-        ),
-        timeouts=PlannedTimeouts(
-            timeouts.connect, timeouts.response, timeouts.idle, timeouts.total
-        ),
-        pool=PlannedPool(pool.max_connections, pool.max_queue, pool.idle_timeout),
-        discovery=service.discovery.source.title if service.discovery else None,
-    )
-
-
-def plan_endpoint(url: str, weight: int, zone: str | None) -> PlannedEndpoint:
-    """An endpoint as the workers know it. ValueError if the URL is not one."""
-    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone)
-
-
 def _route(
-    route: Route, service: int, body: int, intern: Intern, limits: tuple[int, ...]
+    route: Route,
+    indexes: Mapping[str, int],
+    body: int,
+    limits: tuple[int, ...],
+    intern: Intern,
 ) -> PlannedRoute:
     replace = route.replace_prefix
     return PlannedRoute(
@@ -104,7 +77,9 @@ def _route(
         headers=_predicates({name.lower(): test for name, test in route.headers.items()}),
         query=_predicates(route.query),
         priority=route.priority,
-        service=service,
+        service=indexes[route.service],
+        split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
+        split_by=compile_key(route.split_by),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -118,46 +93,10 @@ def _route(
     )
 
 
-def _names(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:
-    """Of the policies that hold on a route; those that hold everywhere come first."""
-    indexes = {name: index for index, name in enumerate(limits)}
-    everywhere = [name for name, limit in limits.items() if limit.everywhere]
-    return tuple(indexes[name] for name in dict.fromkeys([*everywhere, *route.rate_limits]))
-
-
-def _rate_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLimit:
-    kind, _, argument = limit.key.partition(":")
-    return PlannedRateLimit(
-        name=name,
-        label=intern(name),
-        algorithm=limit.algorithm,
-        key=kind,
-        argument=argument,
-        allowance=_allowance(limit, limit.rate, limit.burst),
-        tiers=tuple(
-            PlannedTier(
-                test="scope" if tier.scope else "client" if tier.client else "claim",
-                claim=tier.claim or "",
-                value=tier.scope or tier.client or tier.value or "",
-                allowance=None if tier.bypass else _allowance(limit, tier.rate, tier.burst),
-            )
-            for tier in limit.tiers
-        ),
-        mode=limit.mode,
-        on_failure=limit.on_failure,
-        weight=limit.weight,
-        ipv6_prefix=limit.ipv6_prefix,
-        dry_run=limit.dry_run,
-        early=limit.before_authentication,
-    )
-
-
-def _allowance(limit: RateLimit, rate: Rate | None, burst: int | None) -> PlannedAllowance:
-    if rate is None:  # concurrent
-        return PlannedAllowance(limit.limit or 0, 0, limit.limit or 0, 0)
-    burst = burst or rate.number
-    lease = limit.lease_of(burst) if limit.mode == "leased" else 0
-    return PlannedAllowance(rate.number, rate.period_s, burst, lease)
+def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
+    when = part.when or When()
+    headers = {name.lower(): test for name, test in when.header.items()}
+    return PlannedSplitPart(service, part.weight, _predicates(headers), _predicates(when.cookie))
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:

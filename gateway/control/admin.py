@@ -38,7 +38,7 @@ class _Api:
         return self._answer(routes=self._plan()["routes"])
 
     async def services(self, request: Request) -> Response:
-        """The services of the Plan, all defaults filled in, and what discovery knows of them."""
+        """The services of the Plan, all defaults filled in, and what is known of each."""
         now = time.monotonic()
         found = {report.service: report for report in self._instance.discovered()}
         services = self._plan()["services"]
@@ -51,7 +51,7 @@ class _Api:
                     "age_s": age_s,
                     "failures": report.failures,
                 }
-        return self._answer(services=services)
+        return self._answer(services=services, states=self._instance.services())
 
     async def config(self, request: Request) -> Response:
         """The effective configuration, written as in a file."""

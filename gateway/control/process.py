@@ -1,8 +1,8 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
-Today: the status port, the read-only admin API, loading and compiling the configuration, and the
-discovery of endpoints. If it dies, the workers go on with the Plan they have, and the supervisor
-starts it again.
+Today: the status port, the read-only admin API, loading and compiling the configuration, the
+discovery of endpoints and the checks of their health. If it dies, the workers go on with the Plan
+they have, and the supervisor starts it again.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from gateway.control.serve import serve
 from gateway.control.status import status_app
 from gateway.listener import Listener
 from gateway.telemetry import log as application_log
+from gateway.upstreams.health import HealthChecks
 
 if TYPE_CHECKING:
     from gateway._core import Segment
@@ -71,11 +72,12 @@ class _Process:
         self._task = task
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
-        self._endpoints = Endpoints(self._channel.send, task.publication)
+        self._endpoints = Endpoints(self._channel.send, task.segment.intern, task.publication)
         self._instance = Instance(
             self._channel.send, task.segment, task.publication, self._endpoints.reports
         )
         self._loading: asyncio.Task[None] | None = None
+        self._health = HealthChecks(task.segment)
 
     async def serve(self) -> int:
         """Until told to leave, or until a server fails."""
@@ -90,9 +92,11 @@ class _Process:
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
+        self._health.update(task.publication.services)
         self._channel.send({"type": "ready", "generation": task.publication.generation})
         leave = loop.create_task(_wait(self._leaving))
         done, _ = await asyncio.wait([leave, *work], return_when=asyncio.FIRST_COMPLETED)
+        self._health.close()
         for job in work:
             job.cancel()
         await asyncio.gather(*work, return_exceptions=True)
@@ -125,6 +129,7 @@ class _Process:
                 publication = Publication.from_message(message["publication"])
                 self._instance.publication = publication
                 self._endpoints.published(publication)
+                self._health.update(publication.services)
             case "status":
                 self._instance.on_status(message["id"], message["status"])
             case "exit":

@@ -4,8 +4,10 @@
 use pyo3::prelude::*;
 
 mod balancer;
+mod breaker;
 mod capi;
 mod cython;
+mod endpoint_set;
 mod limiter;
 mod lru;
 mod path;
@@ -22,6 +24,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<routes::Candidate>()?;
     module.add_function(wrap_pyfunction!(path::normalize_path, module)?)?;
     module.add_class::<balancer::Balancer>()?;
+    module.add_function(wrap_pyfunction!(balancer::hash_key, module)?)?;
+    module.add_class::<breaker::Breaker>()?;
+    module.add_class::<endpoint_set::EndpointSet>()?;
     module.add_class::<lru::Lru>()?;
     module.add_class::<limiter::Limits>()?;
     module.add_class::<segment::Segment>()?;

@@ -6,6 +6,9 @@
 #![deny(unsafe_code)]
 
 pub mod balancer;
+pub mod breaker;
+pub mod endpoint;
+pub mod endpoint_set;
 pub mod keyed_hash;
 pub mod limiter;
 pub mod lru;
@@ -14,3 +17,4 @@ pub mod path;
 pub mod routes;
 pub mod segment;
 pub mod timer_wheel;
+pub mod window;

@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | revocations | limits | slot 0 | slot 1 | ... | slot of the control process |
+//! | header | labels | revocations | upstreams | limits | slot 0 | slot 1 | ... | slot of control |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -17,6 +17,7 @@ mod labels;
 mod region;
 mod revocations;
 mod snapshot;
+mod upstreams;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,7 +28,10 @@ pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
 pub use revocations::{Kind as RevocationKind, Revocations, REVOCATIONS_ROOM};
 pub use snapshot::{Series, Snapshot};
 
+use crate::breaker::BreakerCell;
+use crate::endpoint::EndpointCell;
 use labels::{LabelIndex, LabelTable};
+use upstreams::Upstreams;
 
 use crate::keyed_hash::HashKey;
 use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
@@ -35,10 +39,10 @@ use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 4;
+const LAYOUT_VERSION: u32 = 5;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
-/// A bound against nonsense; a slot takes 2.3 MiB of address space.
+/// A bound against nonsense; a slot takes 2.4 MiB of address space.
 pub const MAX_WORKERS: usize = 1024;
 
 #[repr(C, align(64))]
@@ -124,6 +128,7 @@ impl std::error::Error for SegmentError {}
 pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
+    upstreams: &'static Upstreams,
     revocations: &'static Revocations,
     tally: &'static Tally,
     cells: &'static [Cell],
@@ -137,12 +142,13 @@ impl Segment {
     /// Bytes for `workers` slots and that of the control process. Pages that are never written
     /// take no memory.
     pub const fn size_for(workers: usize) -> usize {
-        size_of::<Header>()
+        let shared = size_of::<Header>()
             + size_of::<LabelTable>()
             + size_of::<Revocations>()
+            + size_of::<Upstreams>()
             + size_of::<Tally>()
-            + DEFAULT_CELLS * size_of::<Cell>()
-            + (workers + 1) * size_of::<Region>()
+            + DEFAULT_CELLS * size_of::<Cell>();
+        shared + (workers + 1) * size_of::<Region>()
     }
 
     /// Makes a segment in fresh memory. `secret`: random, and known to nobody else.
@@ -239,13 +245,15 @@ impl Segment {
         unsafe {
             let labels = base.add(size_of::<Header>());
             let revocations = labels.add(size_of::<LabelTable>());
-            let tally = revocations.add(size_of::<Revocations>());
+            let upstreams = revocations.add(size_of::<Revocations>());
+            let tally = upstreams.add(size_of::<Upstreams>());
             let cells = tally.add(size_of::<Tally>());
             let regions = cells.add(DEFAULT_CELLS * size_of::<Cell>());
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
                 revocations: &*revocations.cast::<Revocations>(),
+                upstreams: &*upstreams.cast::<Upstreams>(),
                 tally: &*tally.cast::<Tally>(),
                 cells: std::slice::from_raw_parts(cells.cast::<Cell>(), DEFAULT_CELLS),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
@@ -256,15 +264,31 @@ impl Segment {
     }
 
     /// The part that one process writes: 0 to workers - 1, then that of the control process.
-    pub fn region(&self, slot: usize) -> Result<&Region, SegmentError> {
+    pub fn region(&self, slot: usize) -> Result<&'static Region, SegmentError> {
         let slots = self.regions.len();
         self.regions
             .get(slot)
             .ok_or(SegmentError::NoSuchSlot { slot, slots })
     }
 
-    pub fn regions(&self) -> &[Region] {
+    pub fn regions(&self) -> &'static [Region] {
         self.regions
+    }
+
+    /// What is known of the endpoint with this label, in all processes.
+    pub fn endpoint(&self, label: u32) -> &'static EndpointCell {
+        self.upstreams.endpoint(label)
+    }
+
+    /// The breaker of the service with this label, in all processes.
+    pub fn breaker(&self, label: u32) -> &'static BreakerCell {
+        self.upstreams.breaker(label)
+    }
+
+    /// Requests in flight at the endpoint, or service, with this label, in all workers.
+    pub fn in_flight(&self, label: u32) -> u64 {
+        let counts = self.regions.iter().map(|region| region.in_flight(label));
+        counts.map(u64::from).sum()
     }
 
     /// The id of `text`, which stays the same for the life of the segment. One process at a time
@@ -290,7 +314,7 @@ impl Segment {
     }
 
     /// The requests of a key that are under way.
-    pub fn in_flight(&self) -> InFlight<'_, impl Iterator<Item = u64> + Clone + '_> {
+    pub fn under_way(&self) -> InFlight<'_, impl Iterator<Item = u64> + Clone + '_> {
         InFlight {
             table: self.limits(),
             lives: self.regions.iter().map(Region::life),
