@@ -3,8 +3,8 @@
     forward -> (bulkhead) -> attempt: breaker, endpoint, pool
                  attempt failed: another attempt | the fallback | a refusal
 
-An attempt begins with the breaker's leave and a pick, and is reported once, when its answer's head is there or
-when it has failed. Its endpoint is left when its answer is complete.
+An attempt begins with the breaker's leave and a pick, and is reported once: when its answer's head is there,
+or when it has failed. Its endpoint is left when its answer is complete.
 """
 
 import logging
@@ -173,9 +173,11 @@ cdef void end_attempt(Exchange exchange, GwOutcome outcome) noexcept:
         return
     exchange.attempt_open = False
     if exchange.in_endpoint and outcome != GW_ABANDONED:
-        if gw_endpoints_report(service.endpoints, exchange.endpoint, outcome == GW_FAILURE, latency_us, now_ms):
+        if gw_endpoints_report(service.endpoints, exchange.endpoint, outcome == GW_FAILURE,
+                               latency_us, now_ms):
             count(exchange, GW_UPSTREAM_EJECTIONS_TOTAL)
-            log.warning("%s of %s is left out for a while: requests to it fail", exchange.pool.url, service.name)
+            log.warning("%s of %s is left out for a while: requests to it fail",
+                        (<Pool>service.pools[exchange.endpoint]).url, service.name)
     if service.breaker_handle != NULL:
         if outcome == GW_SUCCESS and service.slow_us and latency_us > service.slow_us:
             outcome = GW_FAILURE

@@ -1,6 +1,7 @@
 """`Service` → `PlannedService`."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import orjson
 
@@ -19,9 +20,19 @@ from gateway.config.plan import (
     PlannedTimeouts,
 )
 from gateway.config.request_key import RequestKey
-from gateway.config.resilience import Breaker, Bulkhead, Fallback, Health, Outlier, Retries
+from gateway.config.resilience import (
+    Breaker,
+    Bulkhead,
+    Fallback,
+    Health,
+    Outlier,
+    Retries,
+    StickyCookie,
+)
 from gateway.config.services import Service, parse_endpoint_url
 
+Given = TypeVar("Given")
+Planned = TypeVar("Planned")
 Intern = Callable[[str], int]
 """Text → its id in the segment's label table, the same at every call."""
 
@@ -44,7 +55,6 @@ def compile_service(
 ) -> PlannedService:
     """`indexes`: of all services, by name."""
     timeouts, pool, hashed = service.timeouts, service.pool, service.balance.consistent_hash
-    cookie = service.sticky_cookie
     return PlannedService(
         name=name,
         label=intern(name),
@@ -52,7 +62,7 @@ def compile_service(
         balance=service.balance.algorithm,
         hash_by=compile_key(hashed),
         max_load=(hashed.max_load if hashed else None) or 0.0,
-        sticky_cookie=None if cookie is None else PlannedStickyCookie(cookie.name, cookie.ttl),
+        sticky_cookie=_if_given(service.sticky_cookie, _sticky_cookie),
         slow_start=service.slow_start,
         panic_threshold=service.panic_threshold,
         endpoints=tuple(
@@ -64,18 +74,26 @@ def compile_service(
         ),
         pool=PlannedPool(pool.max_connections, pool.max_queue, pool.idle_timeout),
         discovery=service.discovery.source.title if service.discovery else None,
-        health=None if service.health is None else _health(service.health),
-        outlier=None if service.outlier is None else _outlier(service.outlier),
-        breaker=None if service.breaker is None else _breaker(service.breaker),
-        bulkhead=None if service.bulkhead is None else _bulkhead(service.bulkhead),
-        retries=None if service.retries is None else _retries(service.retries),
-        fallback=None if service.fallback is None else _fallback(service.fallback, indexes),
+        health=_if_given(service.health, _health),
+        outlier=_if_given(service.outlier, _outlier),
+        breaker=_if_given(service.breaker, _breaker),
+        bulkhead=_if_given(service.bulkhead, _bulkhead),
+        retries=_if_given(service.retries, _retries),
+        fallback=_if_given(service.fallback, lambda given: _fallback(given, indexes)),
     )
+
+
+def _if_given(section: Given | None, compile_it: Callable[[Given], Planned]) -> Planned | None:
+    return None if section is None else compile_it(section)
 
 
 def compile_key(key: RequestKey | None) -> PlannedKey | None:
     """What a request is recognised by."""
     return None if key is None else PlannedKey(*key.source)
+
+
+def _sticky_cookie(cookie: StickyCookie) -> PlannedStickyCookie:
+    return PlannedStickyCookie(cookie.name, cookie.ttl)
 
 
 def _health(health: Health) -> PlannedHealth:

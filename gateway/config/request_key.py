@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def parse_token(value: object) -> str:
-    """The name of a header field or of a cookie (RFC 9110 section 5.6.2, RFC 6265 section 4.1.1)."""
+    """The name of a header field or of a cookie (RFC 9110 section 5.6.2)."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise ValueError(f"{shown(value)} is not the name of a header field or cookie")
     return value
@@ -25,7 +25,7 @@ SHORT = ("user", "ip")
 
 
 class RequestKey(Section):
-    """`user`, `ip`, `{header: NAME}` or `{cookie: NAME}`. A request without it goes by its address."""
+    """`user`, `ip`, `{header: NAME}` or `{cookie: NAME}`. Without it, the address."""
 
     shorthand = ("string",)
 

@@ -45,7 +45,7 @@ class Judge:
     """Failed checks since it became unhealthy, without a success between."""
 
     def record(self, succeeded: bool) -> bool:
-        """Take a result; whether the health has changed. A first success is enough for a new one."""
+        """Take a result; whether the health has changed. For a new one, one success is enough."""
         self.failures = 0 if succeeded else self.failures + 1
         target: Health = "healthy" if succeeded else "unhealthy"
         if target == self.health:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gateway._core import Breaker, Segment
-from tests.structures.models.breaker import BreakerModel
+from tests.structures.models.breaker import BreakerModel, Rules
 
-RULES = {
+RULES: Rules = {
     "window_ms": 1000,
     "min_requests": 3,
     "failure_permille": 500,
@@ -33,7 +33,7 @@ class BreakerBesideModel(RuleBasedStateMachine):
         segment = fresh()
         label = segment.intern("service")
         self.breakers = [Breaker(segment, label, **RULES) for _ in range(2)]
-        self.model = BreakerModel(**RULES)
+        self.model = BreakerModel(RULES)
         self.now = 10_000
         self.tickets: list[int] = []
 

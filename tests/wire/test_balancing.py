@@ -43,9 +43,7 @@ def test_the_same_key_goes_to_the_same_endpoint(gateway: Any, servers: Any) -> N
             bodies = {each.get("/", f"X-User-Id: {user}").body for each in (client, other) * 2}
             assert len(bodies) == 1, "in every worker"
             seen[user] = bodies.pop()
-        assert {client.get().body for _ in range(5)} == {client.get().body}, (
-            "without it: by address"
-        )
+        assert {client.get().body for _ in range(5)} == {client.get().body}, "by address"
     assert len(set(seen.values())) == 4
 
 
@@ -121,7 +119,7 @@ def test_a_split_keeps_a_caller(gateway: Any, servers: Any) -> None:
 def test_a_split_by_what_the_request_says(gateway: Any, servers: Any) -> None:
     header = {"name": "x-canary", "op": "exact", "value": "always"}
     cookie = {"name": "beta", "op": "prefix", "value": "y"}
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"service": 0, "weight": 1},
         {"service": 1, "headers": [header]},
         {"service": 1, "cookies": [cookie, {"name": "off", "op": "absent", "value": ""}]},

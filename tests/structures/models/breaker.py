@@ -1,6 +1,7 @@
 """What the circuit breaker does, said plainly, for one process."""
 
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 
 @dataclass
@@ -12,9 +13,8 @@ class Round:
     succeeded: int = 0
 
 
-@dataclass
-class BreakerModel:
-    """Times are ms. Tickets are numbers of generations, as in the real one."""
+class Rules(TypedDict):
+    """As for the real one."""
 
     window_ms: int
     min_requests: int
@@ -22,6 +22,13 @@ class BreakerModel:
     open_for_ms: int
     open_max_ms: int
     probes: int
+
+
+@dataclass
+class BreakerModel:
+    """Times are ms. Tickets are numbers of generations, as in the real one."""
+
+    rules: Rules
     state: str = "closed"
     generation: int = 0
     until: int = 0
@@ -38,8 +45,8 @@ class BreakerModel:
             return None
         if self.state == "open" or now >= self.round.until:
             self._enter("half_open")
-            self.round = Round(now + self.open_for_ms)
-        if self.round.admitted == self.probes:
+            self.round = Round(now + self.rules["open_for_ms"])
+        if self.round.admitted == self.rules["probes"]:
             return None
         self.round.admitted += 1
         return self.generation
@@ -51,11 +58,11 @@ class BreakerModel:
         if self.state == "half_open":
             self._report_probe(outcome, now)
         elif outcome != "abandoned":
-            span = self.window_ms // 10
+            span = self.rules["window_ms"] // 10
             self.seen.append((now // span, outcome == "failure"))
             recent = [failed for number, failed in self.seen if now // span - number < 10]
-            enough = len(recent) >= self.min_requests
-            too_many = sum(recent) * 1000 >= self.failure_permille * len(recent)
+            enough = len(recent) >= self.rules["min_requests"]
+            too_many = sum(recent) * 1000 >= self.rules["failure_permille"] * len(recent)
             if outcome == "failure" and enough and too_many:
                 self._open(now)
 
@@ -66,14 +73,16 @@ class BreakerModel:
             self.round.admitted -= 1
         else:
             self.round.succeeded += 1
-            if self.round.succeeded == self.probes:
+            if self.round.succeeded == self.rules["probes"]:
                 self._enter("closed")
                 self.seen.clear()
                 self.openings = 0
 
     def _open(self, now: int) -> None:
         self._enter("open")
-        self.until = now + min(self.open_for_ms << self.openings, self.open_max_ms)
+        self.until = now + min(
+            self.rules["open_for_ms"] << self.openings, self.rules["open_max_ms"]
+        )
         self.openings += 1
 
     def _enter(self, state: str) -> None:

@@ -24,7 +24,7 @@ def judge(**more: Any) -> Judge:
 
 def verdicts(judge: Judge, results: str) -> list[str]:
     """`+` and `-` are results of checks; what was thought after each."""
-    seen = []
+    seen: list[str] = []
     for result in results:
         judge.record(result == "+")
         seen.append(judge.health)
@@ -58,11 +58,11 @@ def test_jitter_is_a_tenth() -> None:
     assert [judge().wait_s(draw) for draw in (0, 1)] == [4.5, 5.5]
 
 
-# --- probe ------------------------------------------------------------------------------------------
+# --- probe --------------------------------------------------------------------------------------
 
 
 async def serve(answer: bytes | None, test: Callable[[dict[str, Any]], Awaitable[None]]) -> bytes:
-    """Runs `test` against a server that answers so; None = never. Returns what it was asked last."""
+    """Runs `test` against a server that answers so (None: never); returns what it was asked."""
     asked = b""
     writers: list[asyncio.StreamWriter] = []
 
@@ -123,7 +123,7 @@ def test_probe_of_a_connection_alone() -> None:
     asyncio.run(serve(None, look))
 
 
-# --- checks -----------------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------
 
 
 def test_checks_tell_the_workers(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """The states of services, as documents and as metrics."""
 
 import mmap
+from typing import Any
 
 from gateway._core import Breaker, EndpointSet, Segment
 from gateway.upstreams.report import families, service_states
@@ -14,7 +15,7 @@ RULES = {
 def test_states_and_families() -> None:
     segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
     urls = ["http://a", "http://b", "http://c"]
-    services = [
+    services: list[dict[str, Any]] = [
         {
             "name": "web",
             "label": segment.intern("web"),
@@ -26,7 +27,7 @@ def test_states_and_families() -> None:
     labels = [segment.intern(f"web {url}") for url in urls]
     Breaker(segment, segment.intern("web"), **RULES).report(0, "failure", 1000, 0)
     segment.set_health(labels[1], "unhealthy", 1000)
-    outlier = {
+    outlier: Any = {
         "consecutive_failures": 1, "failure_permille": 0, "min_requests": 1, "window_ms": 1000,
         "eject_for_ms": 500, "eject_max_ms": 500, "max_ejected_percent": 50,
     }  # fmt: skip
