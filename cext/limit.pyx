@@ -37,6 +37,9 @@ cdef enum:
     # How often a request asks for a lease that others use up before it: then it is refused.
     LEASE_ATTEMPTS = 3
 
+# Of what is only counted
+cdef uint64_t NO_LIMIT = 0xFFFFFFFF
+
 # The cell of a lease beside that of the same caller's local bucket
 cdef uint64_t LEASE_KEY = 0x5555555555
 
@@ -265,12 +268,12 @@ cdef object named(Code code):
 cdef bint enter(Exchange exchange, RateLimit limit, Allowance allowance) noexcept:
     """Whether the caller may have one more request under way."""
     cdef uint64_t key = limit.key_of(exchange, allowance)
-    cdef uint64_t most = allowance.burst if limit.enforced else 0xFFFFFFFF
+    cdef uint64_t most = allowance.burst if limit.enforced else NO_LIMIT
     cdef uint32_t counter = GW_RATE_LIMIT_ALLOWED_TOTAL
     cdef bint entered
     if exchange.entered_count == MAX_ENTERED:
         return True
-    entered = gw_in_flight_enter(exchange.worker.segment_address, key, exchange.worker.slot, most,
+    entered = gw_in_flight_enter(exchange.worker.segment_address, key, <uint32_t>exchange.worker.slot, most,
                                  exchange.worker.clock.now_ns)
     if entered:
         exchange.entered[exchange.entered_count] = key
@@ -285,8 +288,8 @@ cdef void leave_all(Exchange exchange) noexcept:
     """The request is no longer under way."""
     cdef uint32_t i
     for i in range(exchange.entered_count):
-        gw_in_flight_leave(exchange.worker.segment_address, exchange.entered[i], exchange.worker.slot,
-                           exchange.worker.clock.now_ns)
+        gw_in_flight_leave(exchange.worker.segment_address, exchange.entered[i],
+                           <uint32_t>exchange.worker.slot, exchange.worker.clock.now_ns)
     exchange.entered_count = 0
 
 

@@ -18,7 +18,6 @@ cdef class Worker:
     cdef readonly object loop
     cdef object segment
     cdef const GwSegment* segment_address
-    cdef uint32_t slot
     cdef const GwRegion* region
     cdef object authenticator       # (kind, credential, peer) -> awaitable, or None
     cdef Credentials credentials

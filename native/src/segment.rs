@@ -179,12 +179,12 @@ impl Segment {
     /// Whether the worker in `slot` may begin one more of `key`.
     fn enter(&self, key: u64, slot: usize, limit: u64, now_ns: u64) -> bool {
         let now = now_ns / gateway_core::limiter::TICK_NS;
-        self.core.concurrency().enter(key, slot, limit, now)
+        self.core.under_way().enter(key, slot, limit, now)
     }
 
     fn leave(&self, key: u64, slot: usize, now_ns: u64) {
         let now = now_ns / gateway_core::limiter::TICK_NS;
-        self.core.concurrency().leave(key, slot, now);
+        self.core.under_way().leave(key, slot, now);
     }
 
     fn observe(

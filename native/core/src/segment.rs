@@ -314,7 +314,7 @@ impl Segment {
     }
 
     /// The requests of a key that are under way.
-    pub fn concurrency(&self) -> InFlight<'_, impl Iterator<Item = u64> + Clone + '_> {
+    pub fn under_way(&self) -> InFlight<'_, impl Iterator<Item = u64> + Clone + '_> {
         InFlight {
             table: self.limits(),
             lives: self.regions.iter().map(Region::life),

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn gw_in_flight_enter(
     now_ns: u64,
 ) -> u32 {
     // SAFETY: the caller's promise.
-    let flight = unsafe { (*segment).concurrency() };
+    let flight = unsafe { (*segment).under_way() };
     u32::from(flight.enter(key, slot as usize, limit, now_ns / TICK_NS))
 }
 
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn gw_in_flight_leave(
     now_ns: u64,
 ) {
     // SAFETY: the caller's promise.
-    let flight = unsafe { (*segment).concurrency() };
+    let flight = unsafe { (*segment).under_way() };
     flight.leave(key, slot as usize, now_ns / TICK_NS);
 }
 

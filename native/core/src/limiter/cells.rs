@@ -2,9 +2,9 @@
 //! writers.
 //!
 //! A key keeps its cell until another one needs it. The cells that a new key may take are the first
-//! `PROBES` behind its hash. It takes the first that is empty by now, for such a cell says what an
-//! absent one says. When none is, it takes the one that will be empty soonest, and that is counted:
-//! this forgets a limit. Whoever floods the table with keys fills it with cells that are empty soon,
+//! `PROBES` behind its hash. It takes the one that has been empty for longest: an empty cell says what
+//! an absent one says, and who comes often keeps his. When none is empty, it takes the one that will
+//! be so soonest, and that is counted: this forgets a limit. Whoever floods the table with keys fills it with cells that are empty soon,
 //! and these go first; a bucket that he has drained is empty last, so he cannot reset it this way.
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,11 +65,19 @@ impl<'a> CellTable<'a> {
         self.tally.evictions.load(Ordering::Relaxed)
     }
 
+    /// Brings the cell where a search for `key` begins into the cache. Loads that do not depend on each
+    /// other wait for memory at the same time.
+    #[inline]
+    pub(super) fn touch(&self, key: u64) {
+        let cell = &self.cells[key as usize & (self.cells.len() - 1)];
+        std::hint::black_box(cell.key.load(Ordering::Relaxed));
+    }
+
     /// The cell of `key`, which is its own afterwards.
     #[inline]
     pub(super) fn own(&self, key: u64, now: u64) -> &'a Cell {
         loop {
-            match self.look(key, now) {
+            match self.look(key) {
                 Place::Found(cell) => return cell,
                 Place::Free(cell, owner) => self.claim(cell, owner, key, now),
             }
@@ -78,15 +86,15 @@ impl<'a> CellTable<'a> {
     }
 
     /// The cell of `key`, if it has one.
-    pub(super) fn find(&self, key: u64, now: u64) -> Option<&'a Cell> {
-        match self.look(key, now) {
+    pub(super) fn find(&self, key: u64) -> Option<&'a Cell> {
+        match self.look(key) {
             Place::Found(cell) => Some(cell),
             Place::Free(..) => None,
         }
     }
 
     #[inline]
-    fn look(&self, key: u64, now: u64) -> Place<'a> {
+    fn look(&self, key: u64) -> Place<'a> {
         let mask = self.cells.len() - 1;
         let mut free: Option<(&Cell, u64, u64)> = None;
         for probe in 0..PROBES {
@@ -97,9 +105,9 @@ impl<'a> CellTable<'a> {
             }
             let empty_at = match owner {
                 NOBODY => 0,
-                _ => cell.empty_at.load(Ordering::Acquire).max(now),
+                _ => cell.empty_at.load(Ordering::Acquire),
             };
-            if free.is_none_or(|(.., least)| empty_at < least && least > now) {
+            if free.is_none_or(|(.., least)| empty_at < least) {
                 free = Some((cell, owner, empty_at));
             }
             if owner == NOBODY {

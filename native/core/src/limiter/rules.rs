@@ -59,7 +59,7 @@ impl Rule {
         if let Self::Log(log) = self {
             return log.refund(table, key, weight, now);
         }
-        let Some(cell) = table.find(key, now) else {
+        let Some(cell) = table.find(key) else {
             return;
         };
         match self {
@@ -85,6 +85,7 @@ impl Limits {
         out: &mut [Quota],
     ) -> bool {
         let now = now_ns / TICK_NS;
+        asks.iter().for_each(|ask| table.touch(ask.key));
         // Looking first spares the refunds, and shows every answer of a refusal.
         if asks.len() > 1 && !self.peek(table, asks, now, out) {
             return false;
