@@ -44,6 +44,7 @@ from gateway.cext.refusal cimport (
     NO_HEALTHY_ENDPOINT,
     UPSTREAM_RESET,
     UPSTREAM_TIMEOUT,
+    UPSTREAM_UNAVAILABLE,
     refusal,
 )
 from gateway.cext.request_key cimport find_cookie
@@ -114,6 +115,8 @@ cdef Verdict attempt(Exchange exchange) noexcept:
     """Chooses an endpoint and takes a connection of its pool, at once or when one is free."""
     cdef Service service = exchange.service
     cdef int32_t index
+    if service.endpoints == NULL:
+        return refuse_attempt(exchange, UPSTREAM_UNAVAILABLE)
     if service.breaker_handle != NULL and not is_admitted(exchange):
         return refuse_attempt(exchange, CIRCUIT_OPEN)
     index = pick(exchange)

@@ -19,6 +19,7 @@ NAMES = (
     "authentication_required", "credentials_ambiguous", "credential_not_accepted", "token_invalid",
     "token_expired", "token_revoked", "api_key_invalid", "insufficient_scope",
     "authentication_unavailable",
+    "upstream_unavailable",
     "circuit_open", "bulkhead_full", "no_healthy_endpoint",
 )
 

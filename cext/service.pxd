@@ -48,7 +48,7 @@ cdef class Service:
     cdef uint64_t total_ms          # 0 = none
 
     cdef object endpoint_set
-    cdef const GwEndpoints* endpoints
+    cdef const GwEndpoints* endpoints   # NULL: none has been discovered yet
     cdef RequestKey hash_by         # None: not needed
     cdef bytes cookie_name          # sticky, or None
     cdef bytes cookie_attributes

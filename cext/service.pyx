@@ -69,9 +69,10 @@ cdef class Service:
         self.host = spec["host"].encode() if spec["host"] else None
         self.total_ms = milliseconds(spec["timeouts"]["total"])
         self.hash_by = RequestKey(spec["hash_by"]) if spec["hash_by"] else None
-        self.endpoint_set = build_endpoints(worker, spec)
-        self.endpoints = <const GwEndpoints*><uintptr_t>self.endpoint_set.address
-        self.counted = self.reported = self.endpoint_set.is_counted
+        if spec["endpoints"]:
+            self.endpoint_set = build_endpoints(worker, spec)
+            self.endpoints = <const GwEndpoints*><uintptr_t>self.endpoint_set.address
+            self.counted = self.reported = self.endpoint_set.is_counted
         if spec["sticky_cookie"]:
             self.cookie_name = spec["sticky_cookie"]["name"].encode()
             self.cookie_attributes = cookie_attributes(spec["sticky_cookie"]["ttl"])

@@ -174,7 +174,8 @@ cdef class Worker:
             self.listener.go_on()
         gw_segment_beat(self.region, self.clock.now_ms)
         for service in self.plan.services:
-            gw_endpoints_refresh((<Service>service).endpoints, self.clock.now_ms)
+            if (<Service>service).endpoints != NULL:
+                gw_endpoints_refresh((<Service>service).endpoints, self.clock.now_ms)
         self.publish()
         if self.access_log is not None:
             self.access_log.flush()

@@ -29,7 +29,7 @@ from gateway.config.resilience import (
     Retries,
     StickyCookie,
 )
-from gateway.config.services import Service
+from gateway.config.services import Service, parse_endpoint_url
 
 Given = TypeVar("Given")
 Planned = TypeVar("Planned")
@@ -40,6 +40,14 @@ Intern = Callable[[str], int]
 def endpoint_text(service: str, url: str) -> str:
     """The label of an endpoint. A service's name has no blanks, so the text can be taken apart."""
     return f"{service} {url}"
+
+
+def plan_endpoint(
+    service: str, url: str, weight: int, zone: str | None, intern: Intern
+) -> PlannedEndpoint:
+    """An endpoint as the workers know it. ValueError if the URL is not one."""
+    label = intern(endpoint_text(service, url))
+    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone, label)
 
 
 def compile_service(
@@ -58,18 +66,14 @@ def compile_service(
         slow_start=service.slow_start,
         panic_threshold=service.panic_threshold,
         endpoints=tuple(
-            PlannedEndpoint(
-                endpoint.url,
-                *endpoint.target,
-                endpoint.weight,
-                intern(endpoint_text(name, endpoint.url)),
-            )
+            plan_endpoint(name, endpoint.url, endpoint.weight, None, intern)
             for endpoint in service.endpoints
         ),
         timeouts=PlannedTimeouts(
             timeouts.connect, timeouts.response, timeouts.idle, timeouts.total
         ),
         pool=PlannedPool(pool.max_connections, pool.max_queue, pool.idle_timeout),
+        discovery=service.discovery.source.title if service.discovery else None,
         health=_if_given(service.health, _health),
         outlier=_if_given(service.outlier, _outlier),
         breaker=_if_given(service.breaker, _breaker),

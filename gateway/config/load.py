@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from gateway.config.checks import CRITERIA, Finding, check_references, check_routes, check_services
+from gateway.config.checks import (
+    CRITERIA,
+    INSTANCES,
+    Finding,
+    check_references,
+    check_routes,
+    check_services,
+)
 from gateway.config.document import MAX_BYTES, Node
 from gateway.config.interpolate import interpolate
 from gateway.config.json_reader import read_json
@@ -167,7 +174,7 @@ def _findings(config: Config | None, data: Any) -> list[Finding]:
     raw_routes = raw_routes if isinstance(raw_routes, list) else []
     services: Mapping[str, Service | None]
     if config is None:
-        services = {name: _salvage(Service, raw) for name, raw in raw_services.items()}
+        services = {name: _salvage(Service, raw, INSTANCES) for name, raw in raw_services.items()}
         routes = [_salvage(Route, raw, CRITERIA) for raw in raw_routes]
     else:
         services, routes = config.services, list(config.routes)
@@ -179,7 +186,7 @@ def _findings(config: Config | None, data: Any) -> list[Finding]:
 
 
 def _salvage(
-    section: type[SectionType], data: Any, indispensable: frozenset[str] = frozenset()
+    section: type[SectionType], data: Any, indispensable: frozenset[str]
 ) -> SectionType | None:
     """The section without the keys that are wrong, if it can do without them."""
     try:

@@ -43,6 +43,8 @@ class PlannedEndpoint:
     port: int | None
     unix: str | None
     weight: int
+    zone: str | None
+    """Where it runs, if its source says so."""
     label: int
     """The id of service and URL in the segment's label table: where its state is kept."""
 
@@ -175,6 +177,8 @@ class PlannedService:
     endpoints: tuple[PlannedEndpoint, ...]
     timeouts: PlannedTimeouts
     pool: PlannedPool
+    discovery: str | None
+    """The source that finds the endpoints, for people. Then there may be none yet."""
     health: PlannedHealth | None
     outlier: PlannedOutlier | None
     breaker: PlannedBreaker | None

@@ -1,8 +1,8 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
-Today: the status port, the read-only admin API, health checks, and loading and compiling the
-configuration. If it dies, the workers go on with the Plan they have, and the supervisor starts it
-again.
+Today: the status port, the read-only admin API, loading and compiling the configuration, the
+discovery of endpoints and the checks of their health. If it dies, the workers go on with the Plan
+they have, and the supervisor starts it again.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from gateway.channel import ChannelProtocol, Message
 from gateway.config import ConfigError
 from gateway.config.server import Server
 from gateway.control.admin import admin_app
+from gateway.control.endpoints import Endpoints
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
@@ -71,7 +72,11 @@ class _Process:
         self._task = task
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
-        self._instance = Instance(self._channel.send, task.segment, task.publication)
+        self._endpoints = Endpoints(self._channel.send, task.segment.intern, task.publication)
+        self._instance = Instance(
+            self._channel.send, task.segment, task.publication, self._endpoints.reports
+        )
+        self._loading: asyncio.Task[None] | None = None
         self._health = HealthChecks(task.segment)
 
     async def serve(self) -> int:
@@ -83,6 +88,7 @@ class _Process:
             loop.create_task(serve(status_app(self._instance), task.status)),
             loop.create_task(serve(admin_app(self._instance, task.admin), task.admin)),
             loop.create_task(self._beat()),
+            loop.create_task(self._endpoints.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
@@ -115,35 +121,43 @@ class _Process:
     def _on_message(self, message: Message) -> None:
         match message["type"]:
             case "load":
-                self._load(message["generation"])
+                loading = self._load(message["generation"])
+                self._loading = asyncio.get_running_loop().create_task(loading)
+            case "refresh":
+                self._loaded(self._endpoints.refresh(message["generation"]))
             case "published":
-                self._instance.publication = Publication.from_message(message["publication"])
-                self._health.update(self._instance.publication.services)
+                publication = Publication.from_message(message["publication"])
+                self._instance.publication = publication
+                self._endpoints.published(publication)
+                self._health.update(publication.services)
             case "status":
                 self._instance.on_status(message["id"], message["status"])
             case "exit":
                 self._leaving.set()
 
-    def _load(self, generation: int) -> None:
+    async def _load(self, generation: int) -> None:
         """Answer with the publication or with the problems.
 
-        On the loop: the status port waits for the tens of milliseconds that a large file takes,
-        and nothing else runs here meanwhile that could see half a change.
+        The file is read on the loop: the status port waits for the tens of milliseconds that a
+        large one takes, and nothing else runs here meanwhile that could see half a change.
         """
         task = self._task
         try:
             loaded = task.source.load()
             publication = publish(loaded, task.segment.intern, generation, task.started_with)
+            publication = await self._endpoints.fill(publication)
         except ConfigError as error:
             problems = [str(problem) for problem in error.problems]
         except Exception as error:
             log.exception("the configuration could not be compiled")
             problems = [f"internal error: {type(error).__name__}: {error}"]
         else:
-            message = {"type": "loaded", "publication": publication.to_message()}
-            self._channel.send(message)
+            self._loaded(publication)
             return
         self._channel.send({"type": "problems", "generation": generation, "problems": problems})
+
+    def _loaded(self, publication: Publication) -> None:
+        self._channel.send({"type": "loaded", "publication": publication.to_message()})
 
 
 async def _wait(event: asyncio.Event) -> None:

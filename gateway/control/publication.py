@@ -19,6 +19,9 @@ class Publication:
     needs_restart: tuple[str, ...] = ()
     """Settings that differ from those the instance was started with, and cannot change while it
     runs."""
+    discovery: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Service → how its endpoints are discovered, for `Discovery.from_message`. With secrets, so it
+    goes over channels and nowhere else."""
     services: list[dict[str, Any]] = field(default_factory=list)
     """The services of the Plan as plain data: for those who watch them and need no routes."""
 

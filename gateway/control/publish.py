@@ -53,6 +53,11 @@ def publish(
         config=config.model_dump(mode="json"),
         drain_timeout_s=config.server.drain_timeout,
         needs_restart=needs_restart,
+        discovery={
+            name: service.discovery.to_message()
+            for name, service in config.services.items()
+            if service.discovery is not None
+        },
         services=orjson.loads(orjson.dumps(plan.services)),
     )
 

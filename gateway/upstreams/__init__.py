@@ -1,1 +1,1 @@
-"""Where requests go: what the control process finds out about services and their endpoints."""
+"""Where requests go: what is known of services beyond their configuration."""
