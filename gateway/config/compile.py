@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from gateway.config.compile_service import Intern, compile_key, compile_service
 from gateway.config.plan import (
     Plan,
+    PlannedCanary,
     PlannedLimits,
     PlannedPredicate,
     PlannedRoute,
     PlannedServer,
     PlannedSplitPart,
 )
-from gateway.config.routes import Predicate, Route, SplitPart, When
+from gateway.config.routes import Canary, Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
 from gateway.config.server import Server
 
@@ -68,6 +69,7 @@ def _route(route: Route, indexes: Mapping[str, int], body: int, intern: Intern) 
         service=indexes[route.service],
         split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
         split_by=compile_key(route.split_by),
+        canary=route.canary and _canary(route, route.canary, intern),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -83,6 +85,20 @@ def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
     when = part.when or When()
     headers = {name.lower(): test for name, test in when.header.items()}
     return PlannedSplitPart(service, part.weight, _predicates(headers), _predicates(when.cookie))
+
+
+def _canary(route: Route, canary: Canary, intern: Intern) -> PlannedCanary:
+    parts = [f"{part.service} {part.weight}" for part in route.split]
+    services = [part.service for part in route.split]
+    return PlannedCanary(
+        part=services.index(canary.service),
+        label=intern(f"canary {route.title} {','.join(route.host)} {' '.join(parts)}"),
+        steps=canary.steps,
+        every=canary.every,
+        min_requests=canary.min_requests,
+        max_failures=canary.max_failures,
+        max_slowdown=canary.max_slowdown,
+    )
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:

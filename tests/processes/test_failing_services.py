@@ -246,3 +246,47 @@ def test_a_dead_service_does_not_slow_its_neighbour(
     dead.signal(signal.SIGCONT)
     assert min(changes) < 0.1, changes
     assert refused["503"] > 0
+
+
+def ask(address: tuple[str, int], users: range) -> Counter[str]:
+    """One request for each user, pipelined; who answered."""
+    seen: Counter[str] = Counter()
+    with socket.create_connection(address, timeout=10) as link, link.makefile("rb") as answers:
+        for begin in range(users.start, users.stop, 100):
+            batch = range(begin, min(begin + 100, users.stop))
+            link.sendall(
+                b"".join(b"GET / HTTP/1.1\r\nHost: a\r\nX-User-Id: %d\r\n\r\n" % n for n in batch)
+            )
+            for _ in batch:
+                while (line := answers.readline().lower()) != b"\r\n":
+                    if line.startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                seen[answers.read(length).decode()] += 1
+    return seen
+
+
+def test_a_canary_that_fails_is_rolled_back(start: Start, services: Callable[..., Service]) -> None:
+    stable, new = services("stable"), services("canary")
+    instance = start(
+        f"services:\n  stable: {{ endpoints: [ {stable.url} ] }}\n"
+        f"  new: {{ endpoints: [ {new.url} ] }}\n"
+        "routes:\n"
+        '  - path: "/{path...}"\n'
+        "    service: stable\n"
+        "    auth: none\n"
+        "    split: [ { service: stable, weight: 95 }, { service: new, weight: 5 } ]\n"
+        "    split_by: { header: X-User-Id }\n"
+        "    canary: { service: new, min_requests: 50 }\n"
+    )
+    address = instance.address("http")
+    shares = ask(address, range(20_000))
+    print(f"\n20,000 users: {dict(shares)}")
+    assert 0.04 < shares["canary"] / 20_000 < 0.06
+    assert ask(address, range(2000)) == ask(address, range(2000)), "each user stays where he is"
+    new.kill()
+    began = time.monotonic()
+    refused = ask(address, range(20_000, 23_000))
+    instance.wait_for_log("canary new on /{path...} rolled back")
+    print(f"the canary is dead: rolled back after {time.monotonic() - began:.1f} s")
+    assert sum(refused.values()) == 3000
+    assert ask(address, range(23_000, 26_000)) == {"stable": 3000}
