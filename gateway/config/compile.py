@@ -4,14 +4,18 @@ import os
 from collections.abc import Mapping
 
 from gateway.config.compile_service import Intern, compile_key, compile_service
+from gateway.config.limits import Rate, RateLimit
 from gateway.config.plan import (
     Plan,
+    PlannedAllowance,
     PlannedCanary,
     PlannedLimits,
     PlannedPredicate,
+    PlannedRateLimit,
     PlannedRoute,
     PlannedServer,
     PlannedSplitPart,
+    PlannedTier,
 )
 from gateway.config.routes import Canary, Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
@@ -22,13 +26,17 @@ def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
     """Compile a valid configuration. Cannot fail: `load` has checked everything."""
     indexes = {name: index for index, name in enumerate(config.services)}
     body = config.server.limits.body
+    limits = config.rate_limits
     return Plan(
         generation=generation,
         server=_server(config.server),
         services=tuple(
             compile_service(name, item, indexes, intern) for name, item in config.services.items()
         ),
-        routes=tuple(_route(route, indexes, body, intern) for route in config.routes),
+        rate_limits=tuple(_rate_limit(name, item, intern) for name, item in limits.items()),
+        routes=tuple(
+            _route(route, indexes, body, intern, _names(route, limits)) for route in config.routes
+        ),
     )
 
 
@@ -55,7 +63,9 @@ def _server(server: Server) -> PlannedServer:
     )
 
 
-def _route(route: Route, indexes: Mapping[str, int], body: int, intern: Intern) -> PlannedRoute:
+def _route(
+    route: Route, indexes: Mapping[str, int], body: int, intern: Intern, limits: tuple[int, ...]
+) -> PlannedRoute:
     replace = route.replace_prefix
     return PlannedRoute(
         name=route.title,
@@ -69,7 +79,7 @@ def _route(route: Route, indexes: Mapping[str, int], body: int, intern: Intern) 
         service=indexes[route.service],
         split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
         split_by=compile_key(route.split_by),
-        canary=route.canary and _canary(route, route.canary, intern),
+        canary=None if route.canary is None else _canary(route, route.canary, intern),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -78,6 +88,8 @@ def _route(route: Route, indexes: Mapping[str, int], body: int, intern: Intern) 
         scopes=route.scopes.all,
         any_scopes=route.scopes.any,
         forward_token=route.forward_token,
+        rate_limits=limits,
+        rate_limit_weight=route.rate_limit_weight,
     )
 
 
@@ -99,6 +111,48 @@ def _canary(route: Route, canary: Canary, intern: Intern) -> PlannedCanary:
         max_failures=canary.max_failures,
         max_slowdown=canary.max_slowdown,
     )
+
+
+def _names(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:
+    """Of the policies that hold on a route; those that hold everywhere come first."""
+    indexes = {name: index for index, name in enumerate(limits)}
+    everywhere = [name for name, limit in limits.items() if limit.everywhere]
+    return tuple(indexes[name] for name in dict.fromkeys([*everywhere, *route.rate_limits]))
+
+
+def _rate_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLimit:
+    kind, _, argument = limit.key.partition(":")
+    return PlannedRateLimit(
+        name=name,
+        label=intern(name),
+        algorithm=limit.algorithm,
+        key=kind,
+        argument=argument,
+        allowance=_allowance(limit, limit.rate, limit.burst),
+        tiers=tuple(
+            PlannedTier(
+                test="scope" if tier.scope else "client" if tier.client else "claim",
+                claim=tier.claim or "",
+                value=tier.scope or tier.client or tier.value or "",
+                allowance=None if tier.bypass else _allowance(limit, tier.rate, tier.burst),
+            )
+            for tier in limit.tiers
+        ),
+        mode=limit.mode,
+        on_failure=limit.on_failure,
+        weight=limit.weight,
+        ipv6_prefix=limit.ipv6_prefix,
+        dry_run=limit.dry_run,
+        early=limit.before_authentication,
+    )
+
+
+def _allowance(limit: RateLimit, rate: Rate | None, burst: int | None) -> PlannedAllowance:
+    if rate is None:  # concurrent
+        return PlannedAllowance(limit.limit or 0, 0, limit.limit or 0, 0)
+    burst = burst or rate.number
+    lease = limit.lease_of(burst) if limit.mode == "leased" else 0
+    return PlannedAllowance(rate.number, rate.period_s, burst, lease)
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:

@@ -226,6 +226,10 @@ class Route(Section):
     """Whether the service gets the verified bearer token as well. API keys never go on."""
     limits: RouteLimits = RouteLimits()
     """Limits of this route, in place of the server's."""
+    rate_limits: OneOrMany[Text] = ()
+    """Names of the policies that hold here, beside those that hold everywhere."""
+    rate_limit_weight: Annotated[int, Ge(1), Le(10_000), WholeNumber] = 1
+    """What a request to this route costs, in requests."""
 
     @property
     def title(self) -> str:

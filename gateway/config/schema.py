@@ -4,10 +4,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from gateway.config.limits import PolicyName, RateLimit
 from gateway.config.routes import Route
 from gateway.config.section import Section
 from gateway.config.server import Server
 from gateway.config.services import Service
+from gateway.config.state import State
 from gateway.config.values import Many, Table, parse_name
 
 ServiceName = Annotated[str, BeforeValidator(parse_name)]
@@ -20,5 +22,9 @@ class Config(Section):
     """Where the gateway listens, how many processes it has, what it allows a client."""
     services: Table[ServiceName, Service] = Field(default_factory=dict)
     """The upstreams by name."""
+    rate_limits: Table[PolicyName, RateLimit] = Field(default_factory=dict)
+    """How much may they call: policies by name."""
     routes: Many[Route] = ()
     """Which requests go to which service."""
+    state: State = State()
+    """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""

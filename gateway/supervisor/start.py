@@ -126,6 +126,7 @@ class _ChildMains:
                 segment=self.segment,
                 plan=in_force.plan.encode(),
                 access_log=self.loaded.config.server.log.access,
+                state=self.loaded.config.state,
                 make_worker=self.make_worker,
             )
         )

@@ -29,10 +29,10 @@ server:
   run_dir: {run_dir}
   drain_timeout: {drain_timeout}
   log: {{ access: {access_log} }}
-services:
+{sections}services:
   web: {{ endpoints: [ http://{upstream} ] }}
 routes:
-  - {{ path: "/{{path...}}", service: web, auth: none }}
+  - {{ path: "/{{path...}}", service: web, auth: none{route} }}
 """
 
 
@@ -65,7 +65,7 @@ class Instance:
         self.stdout = directory / "stdout.log"
         self.settings = {
             "workers": 2, "run_dir": self.run_dir, "drain_timeout": "10s", "access_log": "off",
-            "upstream": "127.0.0.1:9",
+            "upstream": "127.0.0.1:9", "sections": "", "route": "",
         } | settings  # fmt: skip
         self.write_config()
         self.environment: dict[str, str] = {}

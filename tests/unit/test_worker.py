@@ -13,6 +13,7 @@ import pytest
 from gateway import worker
 from gateway._core import Segment
 from gateway.channel import Decoder, Message, encode
+from gateway.config.state import State
 from gateway.telemetry.log import name_process
 from gateway.worker import WorkerTask
 from tests.processes.standin import REJECT, StandInWorker
@@ -36,7 +37,9 @@ class Frame:
         memory = mmap.mmap(-1, Segment.size_for(1))
         segment = Segment(memory, 1, create=True)
         plan = (PLAN % 1).encode()
-        self.task = WorkerTask(0, self.listener, theirs, segment, plan, access_log, StandInWorker)
+        self.task = WorkerTask(
+            0, self.listener, theirs, segment, plan, access_log, State(), StandInWorker
+        )
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
