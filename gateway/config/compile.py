@@ -8,6 +8,7 @@ from gateway.config.limits import Rate, RateLimit
 from gateway.config.plan import (
     Plan,
     PlannedAllowance,
+    PlannedCanary,
     PlannedLimits,
     PlannedPredicate,
     PlannedRateLimit,
@@ -16,7 +17,7 @@ from gateway.config.plan import (
     PlannedSplitPart,
     PlannedTier,
 )
-from gateway.config.routes import Predicate, Route, SplitPart, When
+from gateway.config.routes import Canary, Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
 from gateway.config.server import Server
 
@@ -78,6 +79,7 @@ def _route(
         service=indexes[route.service],
         split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
         split_by=compile_key(route.split_by),
+        canary=None if route.canary is None else _canary(route, route.canary, intern),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -95,6 +97,20 @@ def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
     when = part.when or When()
     headers = {name.lower(): test for name, test in when.header.items()}
     return PlannedSplitPart(service, part.weight, _predicates(headers), _predicates(when.cookie))
+
+
+def _canary(route: Route, canary: Canary, intern: Intern) -> PlannedCanary:
+    parts = [f"{part.service} {part.weight}" for part in route.split]
+    services = [part.service for part in route.split]
+    return PlannedCanary(
+        part=services.index(canary.service),
+        label=intern(f"canary {route.title} {','.join(route.host)} {' '.join(parts)}"),
+        steps=canary.steps,
+        every=canary.every,
+        min_requests=canary.min_requests,
+        max_failures=canary.max_failures,
+        max_slowdown=canary.max_slowdown,
+    )
 
 
 def _names(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:

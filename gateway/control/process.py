@@ -27,6 +27,7 @@ from gateway.control.serve import serve
 from gateway.control.status import status_app
 from gateway.listener import Listener
 from gateway.telemetry import log as application_log
+from gateway.upstreams.canary import CanaryWatch
 from gateway.upstreams.health import HealthChecks
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class _Process:
         )
         self._loading: asyncio.Task[None] | None = None
         self._health = HealthChecks(task.segment)
+        self._canaries = CanaryWatch(task.segment)
 
     async def serve(self) -> int:
         """Until told to leave, or until a server fails."""
@@ -89,10 +91,11 @@ class _Process:
             loop.create_task(serve(admin_app(self._instance, task.admin), task.admin)),
             loop.create_task(self._beat()),
             loop.create_task(self._endpoints.run()),
+            loop.create_task(self._canaries.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
-        self._health.update(task.publication.services)
+        self._watch_upstreams(task.publication)
         self._channel.send({"type": "ready", "generation": task.publication.generation})
         leave = loop.create_task(_wait(self._leaving))
         done, _ = await asyncio.wait([leave, *work], return_when=asyncio.FIRST_COMPLETED)
@@ -118,6 +121,10 @@ class _Process:
             log.info("%s has changed", path)
             self._channel.send({"type": "reload"})
 
+    def _watch_upstreams(self, publication: Publication) -> None:
+        self._health.update(publication.services)
+        self._canaries.update(publication.canaries, publication.services)
+
     def _on_message(self, message: Message) -> None:
         match message["type"]:
             case "load":
@@ -129,7 +136,7 @@ class _Process:
                 publication = Publication.from_message(message["publication"])
                 self._instance.publication = publication
                 self._endpoints.published(publication)
-                self._health.update(publication.services)
+                self._watch_upstreams(publication)
             case "status":
                 self._instance.on_status(message["id"], message["status"])
             case "exit":
