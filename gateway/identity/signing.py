@@ -2,12 +2,11 @@
 
 Rotation needs no moment at which everybody changes at once. A new key is published for a while
 before it signs, so that caches everywhere know it; an old one is published until the last token
-that it signed has expired. Both follow from the keys' ages alone, so all hosts agree.
+that it signed has expired. Each key carries both times with it, so all hosts agree.
 """
 
 import base64
 import hashlib
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +41,14 @@ class SigningKey:
     algorithm: SigningAlgorithm
     private_pem: str
     """PKCS #8. A secret: it goes to the store and nowhere else."""
-    created_s: int
+    not_before_s: int
+    """Unix time from which on it signs; before, it is only published."""
+    retire_s: int | None = None
+    """Unix time from which on it does not count any more."""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"SigningKey(kid={self.kid!r}, algorithm={self.algorithm!r})"
 
     @cached_property
     def private_key(self) -> Any:
@@ -60,7 +66,7 @@ class SigningKey:
         }
 
 
-def new_signing_key(algorithm: SigningAlgorithm, now_s: int) -> SigningKey:
+def new_signing_key(algorithm: SigningAlgorithm, not_before_s: int) -> SigningKey:
     """Make a key pair. RSA takes tenths of a second: call it in a thread. ``kid``: RFC 7638."""
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
     if algorithm == "RS256":
@@ -77,7 +83,7 @@ def new_signing_key(algorithm: SigningAlgorithm, now_s: int) -> SigningKey:
     jwk = _jwk(algorithm, key)
     digest = hashlib.sha256(orjson.dumps({m: jwk[m] for m in _THUMBPRINT if m in jwk})).digest()
     kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    return SigningKey(kid, algorithm, pem.decode(), now_s)
+    return SigningKey(kid, algorithm, pem.decode(), not_before_s)
 
 
 def _jwk(algorithm: SigningAlgorithm, private_key: Any) -> dict[str, Any]:
@@ -87,30 +93,18 @@ def _jwk(algorithm: SigningAlgorithm, private_key: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class KeyRing:
-    """All signing keys that have not been withdrawn."""
+    """All signing keys."""
 
     keys: Sequence[SigningKey]
-    publish_before_s: int
-    """How long a key is published before it signs."""
-    keep_s: int
-    """How long the last signature of a key may be good: lifetime of a token and clock skew."""
 
     def active(self, now_s: int) -> SigningKey:
-        """The key that signs: the newest that has been published long enough, else the oldest."""
-        ripe = [key for key in self.keys if key.created_s + self.publish_before_s <= now_s]
-        return max(ripe, key=_age) if ripe else min(self.keys, key=_age)
+        """The key that signs: the newest whose time has come, else the one whose comes first."""
+        counting = self.published(now_s)
+        if not counting:
+            raise LookupError("there is no signing key")
+        return next((key for key in counting if key.not_before_s <= now_s), counting[-1])
 
     def published(self, now_s: int) -> list[SigningKey]:
         """The keys whose signatures are accepted, the newest first."""
-        ordered = sorted(self.keys, key=_age, reverse=True)
-        # A key stops signing when the next newer one is ripe.
-        kept = [
-            older
-            for newer, older in itertools.pairwise(ordered)
-            if now_s < newer.created_s + self.publish_before_s + self.keep_s
-        ]
-        return [*ordered[:1], *kept]
-
-
-def _age(key: SigningKey) -> tuple[int, str]:
-    return key.created_s, key.kid
+        counting = [key for key in self.keys if key.retire_s is None or now_s < key.retire_s]
+        return sorted(counting, key=lambda key: (key.not_before_s, key.kid), reverse=True)

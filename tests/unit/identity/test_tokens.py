@@ -25,7 +25,7 @@ each_key = pytest.mark.parametrize("key", KEYS, ids=[key.algorithm for key in KE
 
 
 def issuer_with(key: SigningKey) -> TokenIssuer:
-    return TokenIssuer(OWN, AUDIENCE, 900, KeyRing([key], 600, 930).active)
+    return TokenIssuer(OWN, AUDIENCE, 900, KeyRing([key]).active)
 
 
 def verifier_with(key: SigningKey) -> Verifier:
