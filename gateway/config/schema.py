@@ -4,10 +4,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from gateway.config.auth import Auth
 from gateway.config.routes import Route
 from gateway.config.section import Section
 from gateway.config.server import Server
 from gateway.config.services import Service
+from gateway.config.state import State
 from gateway.config.values import Many, Table, parse_name
 
 ServiceName = Annotated[str, BeforeValidator(parse_name)]
@@ -18,6 +20,10 @@ class Config(Section):
 
     server: Server = Server()
     """Where the gateway listens, how many processes it has, what it allows a client."""
+    state: State = State()
+    """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""
+    auth: Auth = Auth()
+    """Our own tokens and logins, and whose tokens are accepted beside them."""
     services: Table[ServiceName, Service] = Field(default_factory=dict)
     """The upstreams by name."""
     routes: Many[Route] = ()

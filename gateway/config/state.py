@@ -116,8 +116,7 @@ class WhenAway(Section):
     """What happens while Redis cannot be reached: go on with what this host knows, or refuse."""
 
     revocations: Stance = "fail_open"
-    """`fail_open`: tokens that other hosts revoke meanwhile are accepted here until Redis is back.
-    `fail_closed`: no token is accepted."""
+    """`fail_open`: revocations of other hosts come late. `fail_closed`: no token is accepted."""
     logins: Stance = "fail_open"
     """`fail_open`: wrong logins are counted for each host alone. `fail_closed`: nobody logs in."""
     codes: Stance = "fail_closed"
@@ -128,8 +127,7 @@ class State(Section):
     """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""
 
     url: StateUrl = DEFAULT_URL
-    """`memory://` (this host alone), `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `rediss://…` with
-    TLS, `redis+sentinel://HOST,HOST/NAME[/DB]`, `redis+cluster://HOST,HOST`."""
+    """`memory://`, or `redis`, `rediss` (TLS), `redis+sentinel` or `redis+cluster`: see below."""
     timeout: Duration = 0.25
     """How long an answer of Redis is waited for."""
     when_away: WhenAway = WhenAway()
