@@ -8,6 +8,7 @@ from gateway.config.routes import Route
 from gateway.config.section import Section
 from gateway.config.server import Server
 from gateway.config.services import Service
+from gateway.config.store import Store
 from gateway.config.values import Many, Table, parse_name
 
 ServiceName = Annotated[str, BeforeValidator(parse_name)]
@@ -22,3 +23,5 @@ class Config(Section):
     """The upstreams by name."""
     routes: Many[Route] = ()
     """Which requests go to which service."""
+    store: Store = Store()
+    """Where users, keys, sessions, and the stored routes, services and policies are kept."""
