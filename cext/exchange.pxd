@@ -13,6 +13,7 @@ from gateway.cext.framing cimport Framing
 from gateway.cext.head cimport Head, Target
 from gateway.cext.plan cimport Plan, Route
 from gateway.cext.pool cimport ConnectionState, Pool
+from gateway.cext.principal cimport Principal
 from gateway.cext.refusal cimport Code
 from gateway.cext.wire cimport Connection
 from gateway.cext.worker cimport Worker
@@ -94,9 +95,11 @@ cdef class Exchange:
     # What the stages fill
     cdef Buffer path                # canonical
     cdef Route route
+    cdef Principal principal        # who is calling; None: anonymous, or not asked
     cdef Buffer upstream_path
     cdef bint trusted               # the peer stands in server.trusted_proxies
     cdef int stage
+    cdef bint suspended             # a coroutine has it, and will call `go_on`
     cdef Pool pool
     cdef bint waiting               # in the pool's queue
     cdef int attempts
@@ -107,6 +110,9 @@ cdef class Exchange:
     cdef bint head_sent
     cdef bint response_complete
     cdef Code error
+    cdef Buffer answer_fields       # whole lines that the answer carries, whoever gives it
+    cdef Buffer detail              # of a refusal: what its message adds, safe in JSON
+    cdef uint32_t retry_after_s     # of a refusal; 0 = as its status says
     cdef uint64_t body_sent
     cdef char correlation_id[MAX_CORRELATION_ID]
     cdef uint32_t correlation_size
@@ -118,6 +124,8 @@ cdef class Exchange:
 
     cdef void begin(self) noexcept
     cdef void resume(self) noexcept
+    cdef void suspend(self, coroutine) noexcept
+    cdef void go_on(self, str refused) noexcept
     cdef void refuse(self, Code code) noexcept
     cdef void answer(self, int status, Buffer* fields, Buffer* body) noexcept
     cdef void attach(self, Upstream upstream) noexcept

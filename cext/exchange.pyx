@@ -1,8 +1,10 @@
 """The life of an exchange: begin, decide stage by stage, pass both bodies, finish exactly once."""
 
+import logging
+
 from libc.string cimport memcpy, strlen
 
-from gateway.cext.buffer cimport buffer_free, buffer_put
+from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_uint
 from gateway.cext.clock cimport NEVER
 from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
@@ -14,6 +16,7 @@ from gateway.cext.refusal cimport (
     UPSTREAM_OVERLOADED,
     UPSTREAM_TIMEOUT,
     Row,
+    code_named,
     refusal,
 )
 from gateway.cext.stages cimport match, write_allow
@@ -21,6 +24,10 @@ from gateway.cext.stages cimport match, write_allow
 cdef enum:
     # nginx's number for a request whose client went before there was an answer; never sent
     CLIENT_CLOSED = 499
+    # Seconds: what a 503 says of when to come back, where nothing better is known.
+    RETRY_AFTER_S = 1
+
+log = logging.getLogger("gateway.exchange")
 
 
 cdef class Downstream(Connection):
@@ -106,6 +113,8 @@ cdef class Exchange:
         buffer_free(&self.path)
         buffer_free(&self.upstream_path)
         buffer_free(&self.held)
+        buffer_free(&self.answer_fields)
+        buffer_free(&self.detail)
 
     cdef void begin(self) noexcept:
         """The head is whole and its framing is sound: counts the exchange and runs the stages."""
@@ -114,7 +123,9 @@ cdef class Exchange:
         self.route = self.plan.unrouted
         self.upstream = None
         self.pool = None
+        self.principal = None
         self.waiting = False
+        self.suspended = False
         self.attempts = 0
         self.stage = 0
         self.status = 0
@@ -125,6 +136,9 @@ cdef class Exchange:
         self.body_received = 0
         self.body_sent = 0
         self.held.size = 0
+        self.answer_fields.size = 0
+        self.detail.size = 0
+        self.retry_after_s = 0
         self.deadline_ms = self.total_ms = NEVER
         self.deadline_code = UPSTREAM_TIMEOUT
         self.path.size = 0
@@ -159,6 +173,28 @@ cdef class Exchange:
             if verdict != GO:
                 return
 
+    cdef void suspend(self, coroutine) noexcept:
+        """Hands the exchange to a coroutine; the stage that calls this says WAIT.
+
+        The coroutine returns None, and the next stage runs, or the code of a refusal. It bounds its own
+        time. It runs to its end even when the exchange is over before: what it learns may serve others.
+        """
+        self.suspended = True
+        self.worker.spawn(run_for(self, self.serial, coroutine))
+
+    cdef void go_on(self, str refused) noexcept:
+        """The coroutine is done: `refused` is a code, or None."""
+        self.suspended = False
+        self.worker.clock.read()
+        if refused is not None:
+            self.refuse(code_named(refused))
+            return
+        self.resume()
+        if self.upstream is not None:
+            self.upstream.flush()
+            if not self.upstream.write_paused:
+                self.downstream.resume_request()
+
     cdef void refuse(self, Code code) noexcept:
         """Ends the exchange with the gateway's own answer, or by a cut once the head has gone out."""
         cdef const Row* row = refusal(code)
@@ -171,12 +207,16 @@ cdef class Exchange:
             self.finish()
             self.downstream.abort()
             return
-        write_refusal(self, row, &body)
         buffer_put(&fields, b"Content-Type: application/json\r\n", 32)
         if code == METHOD_NOT_ALLOWED:
             write_allow(self, &fields)
-        elif row.status == 503:
-            buffer_put(&fields, b"Retry-After: 1\r\n", 16)
+        if self.retry_after_s == 0 and row.status == 503:
+            self.retry_after_s = RETRY_AFTER_S
+        if self.retry_after_s:
+            put_text(&fields, b"Retry-After: ")
+            buffer_put_uint(&fields, self.retry_after_s)
+            put_text(&fields, b"\r\n")
+        write_refusal(self, row, &body)
         self.answer(row.status, &fields, &body)
         buffer_free(&fields)
         buffer_free(&body)
@@ -298,7 +338,21 @@ cdef class Exchange:
         self.serial += 1
         self.worker.exchanges -= 1
         self.worker.record(self)
+        self.suspended = False
+        self.principal = None
         self.plan = None
+
+
+async def run_for(Exchange exchange, uint64_t serial, coroutine):
+    """Runs what the exchange waits for, and goes on with it if it is still the same one."""
+    cdef str refused
+    try:
+        refused = await coroutine
+    except Exception:
+        log.exception("a request is refused: what it waited for has failed")
+        refused = "internal_error"
+    if exchange.suspended and exchange.serial == serial:
+        exchange.go_on(refused)
 
 
 cdef bint is_correlation_id(const char* value, uint32_t size) noexcept:
@@ -315,11 +369,16 @@ cdef bint is_correlation_id(const char* value, uint32_t size) noexcept:
 cdef void write_refusal(Exchange exchange, const Row* row, Buffer* body) noexcept:
     put_text(body, b'{"error":"')
     put_text(body, row.message)
+    buffer_put(body, exchange.detail.data, exchange.detail.size)
     put_text(body, b'","code":"')
     put_text(body, row.code)
     put_text(body, b'","correlationId":"')
     buffer_put(body, exchange.correlation_id, exchange.correlation_size)
-    put_text(body, b'","retryAfter":1}' if row.status == 503 else b'"}')
+    put_text(body, b'"')
+    if exchange.retry_after_s:
+        put_text(body, b',"retryAfter":')
+        buffer_put_uint(body, exchange.retry_after_s)
+    put_text(body, b"}")
 
 
 cdef void put_text(Buffer* buffer, const char* text) noexcept:

@@ -78,6 +78,8 @@ cdef extern from *:
     typedef struct GwBalancer GwBalancer;
     typedef struct GwWheel GwWheel;
     typedef struct GwRegion GwRegion;
+    typedef struct GwSegment GwSegment;
+    typedef struct GwLru GwLru;
     """
     # Balancer.address, valid while that object is held.
     ctypedef struct GwBalancer:
@@ -88,6 +90,45 @@ cdef extern from *:
     # Segment.worker_address(slot), valid while the Segment is held. One process writes to it.
     ctypedef struct GwRegion:
         pass
+    # Segment.address, valid while the Segment is held.
+    ctypedef struct GwSegment:
+        pass
+
+    # Which byte strings were seen lately. Of one thread.
+    ctypedef struct GwLru:
+        pass
+
+# A hash under the instance's secret, the same in all its processes; never 0.
+cdef extern uint64_t gw_segment_hash(
+    const GwSegment *segment, const uint8_t *data, size_t len) noexcept nogil
+
+cdef enum GwRevocationKind:
+    GW_REVOKED_SESSION = 0
+    GW_REVOKED_USER = 1
+    GW_REVOKED_CLIENT = 2
+    GW_REVOKED_KEY = 3
+
+# Goes up whenever something is revoked.
+cdef extern uint64_t gw_revocations_epoch(const GwSegment *segment) noexcept nogil
+
+# 1 if what was issued at issued_s (Unix time) to a name is refused. hash: by gw_segment_hash.
+cdef extern uint32_t gw_is_revoked(
+    const GwSegment *segment, uint32_t kind, uint64_t hash, uint64_t issued_s) noexcept nogil
+
+# Slots are numbers from 1 to max_entries; 0 stands for none.
+cdef extern GwLru *gw_lru_new(
+    const GwSegment *segment, uint32_t max_entries, size_t max_bytes) noexcept nogil
+
+cdef extern void gw_lru_free(GwLru *lru) noexcept nogil
+
+cdef extern uint32_t gw_lru_find(GwLru *lru, const uint8_t *data, size_t len) noexcept nogil
+
+# A slot that is given up so that a string of len bytes finds room. Call again until it is 0.
+cdef extern uint32_t gw_lru_evict_for(GwLru *lru, size_t len) noexcept nogil
+
+cdef extern uint32_t gw_lru_insert(GwLru *lru, const uint8_t *data, size_t len) noexcept nogil
+
+cdef extern void gw_lru_remove(GwLru *lru, uint32_t slot) noexcept nogil
 
 # Index of the endpoint. random: 64 uniform bits.
 cdef extern uint32_t gw_balancer_pick(const GwBalancer *balancer, uint64_t random) noexcept nogil

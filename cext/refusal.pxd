@@ -35,4 +35,5 @@ cdef struct Row:
     const char* message
 
 cdef const Row* refusal(Code code) noexcept
+cdef Code code_named(str name) noexcept
 cdef const char* reason_phrase(int status) noexcept

@@ -18,6 +18,8 @@ NAMES = (
     "internal_error",
 )
 
+CODES = {name: code for code, name in enumerate(NAMES)}
+
 
 cdef const char* keep(str text) except NULL:
     cdef bytes encoded = text.encode("ascii")
@@ -27,6 +29,12 @@ cdef const char* keep(str text) except NULL:
 
 cdef const Row* refusal(Code code) noexcept:
     return &ROWS[<int>code]
+
+
+cdef Code code_named(str name) noexcept:
+    """INTERNAL_ERROR for a name that no row has."""
+    cdef int code = CODES.get(name, <int>INTERNAL_ERROR)
+    return <Code>code
 
 
 cdef const char* reason_phrase(int status) noexcept:

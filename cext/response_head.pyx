@@ -106,6 +106,7 @@ cdef void write_own_fields(Exchange exchange, Persistence persistence, const cha
         put(out, b"Connection: close\r\n")
     elif persistence == PERSIST_HTTP10:
         put(out, b"Connection: keep-alive\r\n")
+    buffer_put(out, exchange.answer_fields.data, exchange.answer_fields.size)
     buffer_put(out, b"X-Correlation-ID: ", 18)
     buffer_put(out, exchange.correlation_id, exchange.correlation_size)
     buffer_put(out, b"\r\n\r\n", 4)

@@ -137,6 +137,36 @@ class Segment:
     def size_for(workers: int) -> int:
         """Bytes. Untouched pages take no memory. Raises ValueError outside 1 to 1024."""
 
+    @property
+    def address(self) -> int:
+        """Pointer for the C face (GwSegment), valid while this object lives."""
+
+    def hash(self, data: bytes) -> int:
+        """64 bits under the instance's secret, the same in all its processes; never 0."""
+
+    def revoke(
+        self,
+        kind: Literal["session", "user", "client", "key"],
+        name: str,
+        before_s: int,
+        until_s: int,
+        now_s: int,
+    ) -> None:
+        """From now on, what was issued to this name before `before_s` is refused everywhere.
+
+        Times are Unix times; from `until_s` on the entry may be forgotten, since what it concerns
+        has expired. One process at a time. Raises ValueError for an unknown kind.
+        """
+
+    def is_revoked(
+        self, kind: Literal["session", "user", "client", "key"], name: str, issued_s: int
+    ) -> bool:
+        """Whether what was issued to this name at `issued_s` is refused."""
+
+    @property
+    def revocations_spilled(self) -> int:
+        """Entries that found no room of their own: some who are not meant are refused, too."""
+
     def worker_address(self, slot: int) -> int:
         """Pointer for the C face (GwRegion), valid while this object lives. Raises IndexError."""
 
@@ -166,6 +196,21 @@ class Segment:
         """After the slot's writer died: what it had open is closed. Counters stay."""
 
     def collect(self) -> Snapshot: ...
+
+@final
+class Lru:
+    """Which byte strings were seen lately; slots are numbers from 1."""
+
+    def __new__(cls, max_entries: int, max_bytes: int) -> Self: ...
+    def __len__(self) -> int: ...
+    def find(self, data: bytes) -> int | None:
+        """The slot, now the one used last."""
+
+    def evict_for(self, length: int) -> int | None:
+        """A slot that is given up for a string of this length; None when none has to be."""
+
+    def insert(self, data: bytes) -> int | None:
+        """A slot, or None when there is no room."""
 
 @final
 class Balancer:

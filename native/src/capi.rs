@@ -195,7 +195,8 @@ pub unsafe extern "C" fn gw_path_normalize(
 // ---- Balancer, timer wheel, segment -----------------------------------------------------------
 
 use gateway_core::balancer::Balancer;
-use gateway_core::segment::{Region, SeriesKey};
+use gateway_core::lru::Lru;
+use gateway_core::segment::{Region, RevocationKind, Segment, SeriesKey};
 use gateway_core::timer_wheel::TimerWheel;
 
 /// The balancer behind `gateway._core.Balancer.address`.
@@ -207,6 +208,124 @@ pub type GwWheel = TimerWheel;
 /// The slot behind `gateway._core.Segment.worker_address`; the process that calls is the one that
 /// writes to it.
 pub type GwRegion = Region;
+
+/// The segment behind `gateway._core.Segment.address`.
+pub type GwSegment = Segment;
+
+/// A hash under the instance's secret; never 0.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_segment_hash(
+    segment: *const GwSegment,
+    data: *const u8,
+    len: usize,
+) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { (*segment).hash_key().hash(bytes(data, len)) }
+}
+
+/// Goes up whenever something is revoked.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_revocations_epoch(segment: *const GwSegment) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { &*segment }.revocations().epoch()
+}
+
+/// Whether what was issued at `issued_s` (Unix time) to a name is refused: 0 or 1. `hash`: of the
+/// name, by `gw_segment_hash`. `kind`: GwRevocationKind; there is no other.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_is_revoked(
+    segment: *const GwSegment,
+    kind: u32,
+    hash: u64,
+    issued_s: u64,
+) -> u32 {
+    let Some(kind) = RevocationKind::ALL.get(kind as usize) else {
+        return 1;
+    };
+    // SAFETY: the caller's promise.
+    let revocations = unsafe { &*segment }.revocations();
+    u32::from(revocations.is_revoked(*kind, hash, issued_s))
+}
+
+/// Made by `gw_lru_new`. Belongs to one thread.
+pub type GwLru = Lru;
+
+/// What stands for no slot.
+const NO_SLOT: u32 = 0;
+
+/// A new table, to be freed with `gw_lru_free`. It takes its hash key from the segment.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_new(
+    segment: *const GwSegment,
+    max_entries: u32,
+    max_bytes: usize,
+) -> *mut GwLru {
+    // SAFETY: the caller's promise.
+    let key = unsafe { &*segment }.hash_key();
+    Box::into_raw(Box::new(Lru::new(key, max_entries, max_bytes)))
+}
+
+/// # Safety
+/// `lru` comes from `gw_lru_new` and is not used afterwards. Null is ignored.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_free(lru: *mut GwLru) {
+    if !lru.is_null() {
+        // SAFETY: the caller's promise: a box, and its last use.
+        drop(unsafe { Box::from_raw(lru) });
+    }
+}
+
+/// The slot of a string that is there, else 0.
+///
+/// # Safety
+/// `lru` comes from `gw_lru_new`; nobody else uses it during the call. See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_find(lru: *mut GwLru, data: *const u8, len: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    let (lru, data) = unsafe { (&mut *lru, bytes(data, len)) };
+    lru.find(data).unwrap_or(NO_SLOT)
+}
+
+/// A slot that is given up so that a string of `len` bytes finds room; 0 when none has to be.
+///
+/// # Safety
+/// As for `gw_lru_find`.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_evict_for(lru: *mut GwLru, len: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *lru }.evict_for(len).unwrap_or(NO_SLOT)
+}
+
+/// A slot for a string, or 0 when there is no room.
+///
+/// # Safety
+/// As for `gw_lru_find`.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_insert(lru: *mut GwLru, data: *const u8, len: usize) -> u32 {
+    // SAFETY: the caller's promise.
+    let (lru, data) = unsafe { (&mut *lru, bytes(data, len)) };
+    lru.insert(data).unwrap_or(NO_SLOT)
+}
+
+/// # Safety
+/// As for `gw_lru_find`; `slot` is in use.
+#[no_mangle]
+pub unsafe extern "C" fn gw_lru_remove(lru: *mut GwLru, slot: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *lru }.remove(slot);
+}
 
 /// # Safety
 /// See the module's head.

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 mod balancer;
 mod capi;
 mod cython;
+mod lru;
 mod path;
 mod routes;
 mod segment;
@@ -20,6 +21,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<routes::Candidate>()?;
     module.add_function(wrap_pyfunction!(path::normalize_path, module)?)?;
     module.add_class::<balancer::Balancer>()?;
+    module.add_class::<lru::Lru>()?;
     module.add_class::<segment::Segment>()?;
     module.add_class::<timer_wheel::TimerWheel>()?;
     segment::add_tables(module)?;

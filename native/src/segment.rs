@@ -1,11 +1,14 @@
 //! `Segment`: the shared memory of counters, over a buffer that Python owns.
 
 use gateway_core::metrics::{self, Kind, Metric, BUCKET_BOUNDS_NS, METHODS, SERVICE, WORKER};
-use gateway_core::segment::{self as core, Region, SegmentError, Series, SeriesKey, Snapshot};
+use gateway_core::segment::{
+    self as core, Region, RevocationKind, SegmentError, Series, SeriesKey, Snapshot,
+};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 #[pyclass(frozen, module = "gateway._core")]
 pub struct Segment {
@@ -32,6 +35,20 @@ fn row(table: &[Metric], counter: &str) -> PyResult<usize> {
     })
 }
 
+fn revocation_kind(name: &str) -> PyResult<RevocationKind> {
+    let mut kinds = RevocationKind::ALL.into_iter();
+    kinds.find(|kind| kind.name() == name).ok_or_else(|| {
+        let names = RevocationKind::ALL.map(RevocationKind::name).join(", ");
+        PyValueError::new_err(format!("segment: no kind {name:?}; use one of {names}"))
+    })
+}
+
+/// 128 bits from the operating system: the standard library's tables take theirs in the same way.
+fn secret() -> [u64; 2] {
+    let word = || RandomState::new().build_hasher().finish();
+    [word(), word()]
+}
+
 #[pymethods]
 impl Segment {
     #[new]
@@ -49,7 +66,7 @@ impl Segment {
         // the supervisor, has it, and does not.
         let core = unsafe {
             if create {
-                core::Segment::create(base, length, workers)
+                core::Segment::create(base, length, workers, secret())
             } else {
                 core::Segment::attach(base, length, workers)
             }
@@ -67,6 +84,40 @@ impl Segment {
             1..=core::MAX_WORKERS => Ok(core::Segment::size_for(workers)),
             _ => Err(to_python(SegmentError::Workers(workers))),
         }
+    }
+
+    /// A Python object does not move, and a frozen one is not replaced.
+    #[getter]
+    fn address(&self) -> usize {
+        (&raw const self.core).addr()
+    }
+
+    fn hash(&self, data: &[u8]) -> u64 {
+        self.core.hash_key().hash(data)
+    }
+
+    fn revoke(
+        &self,
+        kind: &str,
+        name: &str,
+        before_s: u64,
+        until_s: u64,
+        now_s: u64,
+    ) -> PyResult<()> {
+        let (kind, hash) = (revocation_kind(kind)?, self.hash(name.as_bytes()));
+        let revocations = self.core.revocations();
+        revocations.revoke(kind, hash, before_s, until_s, now_s);
+        Ok(())
+    }
+
+    fn is_revoked(&self, kind: &str, name: &str, issued_s: u64) -> PyResult<bool> {
+        let (kind, hash) = (revocation_kind(kind)?, self.hash(name.as_bytes()));
+        Ok(self.core.revocations().is_revoked(kind, hash, issued_s))
+    }
+
+    #[getter]
+    fn revocations_spilled(&self) -> u64 {
+        self.core.revocations().spilled()
     }
 
     fn worker_address(&self, slot: usize) -> PyResult<usize> {

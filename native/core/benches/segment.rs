@@ -10,7 +10,7 @@ use std::hint::black_box;
 fn main() {
     let layout = Layout::from_size_align(Segment::size_for(1), 4096).expect("a sane size");
     // SAFETY: the size is not zero; zeroed memory of this size, never freed.
-    let segment = unsafe { Segment::create(alloc_zeroed(layout), layout.size(), 1) };
+    let segment = unsafe { Segment::create(alloc_zeroed(layout), layout.size(), 1, [1, 2]) };
     let segment = segment.expect("fresh memory");
     let region = segment.region(0).expect("slot 0");
 

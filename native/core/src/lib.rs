@@ -6,6 +6,8 @@
 #![deny(unsafe_code)]
 
 pub mod balancer;
+pub mod keyed_hash;
+pub mod lru;
 pub mod metrics;
 pub mod path;
 pub mod routes;

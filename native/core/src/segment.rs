@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | slot 0 | slot 1 | ... | slot of the control process |
+//! | header | labels | revocations | slot 0 | slot 1 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -15,6 +15,7 @@
 mod key_table;
 mod labels;
 mod region;
+mod revocations;
 mod snapshot;
 
 use std::fmt;
@@ -23,14 +24,17 @@ use std::sync::{Mutex, PoisonError};
 
 pub use labels::{LABEL_BYTES, MAX_LABELS, OTHER};
 pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
+pub use revocations::{Kind as RevocationKind, Revocations, REVOCATIONS_ROOM};
 pub use snapshot::{Series, Snapshot};
 
 use labels::{LabelIndex, LabelTable};
 
+use crate::keyed_hash::HashKey;
+
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 1;
+const LAYOUT_VERSION: u32 = 3;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.3 MiB of address space.
@@ -43,6 +47,8 @@ struct Header {
     layout_version: AtomicU32,
     slots: AtomicU32,
     size: AtomicU64,
+    /// Key of every hash that processes compare; written before `magic`, never changed.
+    secret: [AtomicU64; 2],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +123,9 @@ impl std::error::Error for SegmentError {}
 pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
+    revocations: &'static Revocations,
     regions: &'static [Region],
+    key: HashKey,
     /// What this process has read of the label table, to find a text without a scan.
     index: Mutex<LabelIndex>,
 }
@@ -126,10 +134,13 @@ impl Segment {
     /// Bytes for `workers` slots and that of the control process. Pages that are never written
     /// take no memory.
     pub const fn size_for(workers: usize) -> usize {
-        size_of::<Header>() + size_of::<LabelTable>() + (workers + 1) * size_of::<Region>()
+        size_of::<Header>()
+            + size_of::<LabelTable>()
+            + size_of::<Revocations>()
+            + (workers + 1) * size_of::<Region>()
     }
 
-    /// Makes a segment in fresh memory.
+    /// Makes a segment in fresh memory. `secret`: random, and known to nobody else.
     ///
     /// # Safety
     /// `base` points to `length` bytes that are zero, may be read and written, and stay mapped
@@ -139,13 +150,18 @@ impl Segment {
         base: *mut u8,
         length: usize,
         workers: usize,
+        secret: [u64; 2],
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
         let header = segment.header;
         if header.magic.load(Ordering::Acquire) != 0 {
             return Err(SegmentError::InUse);
         }
+        for (word, value) in header.secret.iter().zip(secret) {
+            word.store(value, Ordering::Relaxed);
+        }
+        segment.key = HashKey(secret);
         segment.intern("other");
         header
             .layout_version
@@ -170,7 +186,7 @@ impl Segment {
         workers: usize,
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let segment = unsafe { Self::lay_over(base, length, workers)? };
+        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
         let header = segment.header;
         if header.magic.load(Ordering::Acquire) != MAGIC {
             return Err(SegmentError::NotASegment);
@@ -190,6 +206,8 @@ impl Segment {
                 expected,
             });
         }
+        let [k0, k1] = &header.secret;
+        segment.key = HashKey([k0.load(Ordering::Relaxed), k1.load(Ordering::Relaxed)]);
         Ok(segment)
     }
 
@@ -209,17 +227,20 @@ impl Segment {
                 needed,
             });
         }
-        // SAFETY: aligned and large enough, as just checked; the sizes of the three structures are
+        // SAFETY: aligned and large enough, as just checked; the sizes of the structures are
         // multiples of their alignment (64), so each begins aligned. They consist of atomics, for
         // which every bit pattern is valid, and which other processes may change at any time.
         // 'static: the caller keeps the memory mapped for as long as the segment is used.
         unsafe {
             let labels = base.add(size_of::<Header>());
-            let regions = labels.add(size_of::<LabelTable>());
+            let revocations = labels.add(size_of::<LabelTable>());
+            let regions = revocations.add(size_of::<Revocations>());
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
+                revocations: &*revocations.cast::<Revocations>(),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
+                key: HashKey([0, 0]),
                 index: Mutex::default(),
             })
         }
@@ -248,6 +269,15 @@ impl Segment {
     /// The text of an id; "other" for an id that was never given out.
     pub fn label(&self, id: u32) -> String {
         self.labels.text(id)
+    }
+
+    pub fn revocations(&self) -> &Revocations {
+        self.revocations
+    }
+
+    /// The key of this instance's hashes.
+    pub fn hash_key(&self) -> HashKey {
+        self.key
     }
 
     pub fn labels_dropped(&self) -> u64 {

@@ -21,7 +21,7 @@ impl Memory {
 
     fn create(&self, workers: usize) -> Result<Segment, SegmentError> {
         // SAFETY: zeroed memory of this size, which each test keeps longer than its segments.
-        unsafe { Segment::create(self.base, self.layout.size(), workers) }
+        unsafe { Segment::create(self.base, self.layout.size(), workers, [1, 2]) }
     }
 
     fn attach(&self, workers: usize) -> Result<Segment, SegmentError> {
@@ -308,5 +308,83 @@ proptest! {
             series.sum_ns += duration;
         }
         prop_assert_eq!(segment.collect().series, model);
+    }
+}
+
+mod revocations {
+    use super::*;
+    use std::collections::HashMap;
+
+    const NOW: u64 = 1_000;
+
+    #[test]
+    fn what_was_issued_before_is_refused_and_what_comes_after_is_not() {
+        let memory = Memory::for_workers(1);
+        let segment = memory.create(1).unwrap();
+        let table = segment.revocations();
+        let hash = segment.hash_key().hash(b"ada");
+        assert!(!table.is_revoked(RevocationKind::User, hash, 0));
+        let epoch = table.epoch();
+        table.revoke(RevocationKind::User, hash, NOW, NOW + 900, NOW);
+        assert!(table.epoch() > epoch);
+        assert!(table.is_revoked(RevocationKind::User, hash, NOW - 1));
+        assert!(!table.is_revoked(RevocationKind::User, hash, NOW));
+        assert!(!table.is_revoked(RevocationKind::Client, hash, NOW - 1));
+        // An earlier one takes nothing back.
+        table.revoke(RevocationKind::User, hash, NOW - 10, NOW, NOW);
+        assert!(table.is_revoked(RevocationKind::User, hash, NOW - 1));
+    }
+
+    #[test]
+    fn entries_whose_time_is_over_give_way() {
+        let memory = Memory::for_workers(1);
+        let segment = memory.create(1).unwrap();
+        let table = segment.revocations();
+        for round in 0..100_u64 {
+            for low in 0..7 {
+                // One bucket: the high bits of all tags are alike.
+                let (now, hash) = (NOW + round * 10, 0x1000 + round * 7 + low);
+                table.revoke(RevocationKind::Key, hash, u64::MAX, now + 10, now);
+                assert!(table.is_revoked(RevocationKind::Key, hash, now));
+            }
+        }
+        assert_eq!(table.spilled(), 0);
+    }
+
+    #[test]
+    fn a_full_bucket_refuses_too_much_and_not_for_good() {
+        let memory = Memory::for_workers(1);
+        let segment = memory.create(1).unwrap();
+        let table = segment.revocations();
+        for hash in 1..=8 {
+            table.revoke(RevocationKind::Session, hash, u64::MAX, NOW + 900, NOW);
+        }
+        assert_eq!(table.spilled(), 1);
+        assert!(table.is_revoked(RevocationKind::Session, 8, NOW));
+        assert!(table.is_revoked(RevocationKind::Session, 9, NOW));
+        assert!(!table.is_revoked(RevocationKind::Session, 9, NOW + 1));
+    }
+
+    proptest! {
+        /// Never one too few: beside a map.
+        #[test]
+        fn as_a_map(
+            steps in proptest::collection::vec((0_usize..4, 0_u8..20, 0_u64..50, any::<bool>()), 0..100)
+        ) {
+            let memory = Memory::for_workers(1);
+            let segment = memory.create(1).unwrap();
+            let table = segment.revocations();
+            let mut model: HashMap<(usize, u8), u64> = HashMap::new();
+            for (kind, name, time, is_revocation) in steps {
+                let hash = segment.hash_key().hash(&[name]);
+                let entry = model.entry((kind, name)).or_default();
+                if is_revocation {
+                    table.revoke(RevocationKind::ALL[kind], hash, time, u64::MAX, 0);
+                    *entry = time.max(*entry);
+                }
+                let refused = table.is_revoked(RevocationKind::ALL[kind], hash, time);
+                prop_assert_eq!(refused, time < *entry);
+            }
+        }
     }
 }

@@ -1,0 +1,27 @@
+"""Who is calling: what `authenticate` found out, as the stages behind it read it."""
+
+from libc.stdint cimport uint64_t
+
+from gateway.cext.native cimport GwSegment
+
+
+cdef class Principal:
+    # Names of the caller; empty where the credential names none
+    cdef readonly str user
+    cdef readonly str client
+    cdef readonly str key           # id of the API key that was shown
+    cdef readonly str session
+    cdef readonly frozenset scopes
+    cdef readonly dict claims       # of a token; what an API key's record says
+    # The names under the instance's secret, for tables in the segment; 0 = none
+    cdef readonly uint64_t user_hash
+    cdef readonly uint64_t client_hash
+    cdef readonly uint64_t key_hash
+    cdef readonly uint64_t session_hash
+    cdef readonly uint64_t issued_s     # Unix time
+    cdef readonly uint64_t expires_s    # Unix time; the credential is not good from then on
+    cdef bytes fields               # the lines that tell the service who is calling
+    cdef bytes log_user             # JSON strings, or null
+    cdef bytes log_client
+
+cdef uint64_t name_hash(const GwSegment* segment, str name) noexcept
