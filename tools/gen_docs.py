@@ -90,7 +90,7 @@ async def _scrape() -> str:
     status = {"workers": [{"slot": 0, "up": True}], "last_reload": None, "uptime_s": 1.0}
 
     def send(message: Message) -> None:
-        instance.on_status(message["id"], status)
+        instance.on_answer(message["id"], status)
 
     instance = Instance(send, segment, Publication(1, "{}", {}, 1.0))
     transport = httpx.ASGITransport(status_app(instance))

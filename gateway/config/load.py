@@ -126,7 +126,7 @@ def _validate(root: Node, problems: list[Problem]) -> Config | None:
         config = Config.model_validate(data)
     except ValidationError as error:
         problems += problems_of(error, root)
-    for path, message in _findings(config, data):
+    for path, message in findings(config, data):
         problems.append(Problem(root.place_of(path), format_path(path), message))
     return None if problems else config
 
@@ -157,7 +157,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _findings(config: Config | None, data: Any) -> list[Finding]:
+def findings(config: Config | None, data: Any) -> list[Finding]:
     """What the checks between sections find, also if some sections are not valid."""
     if not isinstance(data, dict):
         return []

@@ -10,6 +10,7 @@ from gateway.config.section import Section
 from gateway.config.server import Server
 from gateway.config.services import Service
 from gateway.config.state import State
+from gateway.config.store import Store
 from gateway.config.values import Many, Table, parse_name
 
 ServiceName = Annotated[str, BeforeValidator(parse_name)]
@@ -20,11 +21,13 @@ class Config(Section):
 
     server: Server = Server()
     """Where the gateway listens, how many processes it has, what it allows a client."""
-    state: State = State()
-    """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""
-    auth: Auth = Auth()
-    """Our own tokens and logins, and whose tokens are accepted beside them."""
     services: Table[ServiceName, Service] = Field(default_factory=dict)
     """The upstreams by name."""
     routes: Many[Route] = ()
     """Which requests go to which service."""
+    store: Store = Store()
+    """Where users, keys, sessions, and the stored routes, services and policies are kept."""
+    state: State = State()
+    """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""
+    auth: Auth = Auth()
+    """Our own tokens and logins, and whose tokens are accepted beside them."""

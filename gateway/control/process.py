@@ -1,12 +1,13 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
-Today: the status port, the read-only admin API, and loading and compiling the configuration. If it
+Today: the status port, the admin API, the store, and loading and compiling the configuration. If it
 dies, the workers go on with the Plan they have, and the supervisor starts it again.
 """
 
 import asyncio
 import logging
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,14 @@ import uvloop
 
 from gateway.channel import ChannelProtocol, Message
 from gateway.config import ConfigError
-from gateway.config.server import Server
+from gateway.config.schema import Config
 from gateway.control.admin import admin_app
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.control.serve import serve
 from gateway.control.status import status_app
+from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 from gateway.telemetry import log as application_log
 
@@ -48,8 +50,8 @@ class ControlTask:
     segment: "Segment"
     publication: Publication
     source: ConfigSource
-    started_with: Server
-    """The settings in force that need a restart to change."""
+    started_with: Config
+    """Of the start: some settings in it need a restart to change."""
     watch: Path | None
     """The configuration file, if it is watched."""
 
@@ -70,6 +72,12 @@ class _Process:
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
         self._instance = Instance(self._channel.send, task.segment, task.publication)
+        self._link = StoreLink(
+            task.started_with.store.url,
+            Path(task.started_with.server.run_dir),
+            on_change=lambda: self._channel.send({"type": "reload"}),
+            announce=_announce_admin_token,
+        )
 
     async def serve(self) -> int:
         """Until told to leave, or until a server fails."""
@@ -77,9 +85,10 @@ class _Process:
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
         work: list[asyncio.Task[None]] = [
-            loop.create_task(serve(status_app(self._instance), task.status)),
+            loop.create_task(serve(status_app(self._instance, self._link.families), task.status)),
             loop.create_task(serve(admin_app(self._instance, task.admin), task.admin)),
             loop.create_task(self._beat()),
+            loop.create_task(self._link.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
@@ -113,8 +122,8 @@ class _Process:
                 self._load(message["generation"])
             case "published":
                 self._instance.publication = Publication.from_message(message["publication"])
-            case "status":
-                self._instance.on_status(message["id"], message["status"])
+            case "answer":
+                self._instance.on_answer(message["id"], message["answer"])
             case "exit":
                 self._leaving.set()
 
@@ -127,17 +136,28 @@ class _Process:
         task = self._task
         try:
             loaded = task.source.load()
-            publication = publish(loaded, task.segment.intern, generation, task.started_with)
+            publication = publish(
+                loaded, task.segment.intern, generation, task.started_with, self._link.stored
+            )
         except ConfigError as error:
             problems = [str(problem) for problem in error.problems]
         except Exception as error:
             log.exception("the configuration could not be compiled")
             problems = [f"internal error: {type(error).__name__}: {error}"]
         else:
+            for row in publication.quarantined:
+                log.error(
+                    "%s %s of the store is in quarantine: %s", row.kind, row.name, row.problem
+                )
             message = {"type": "loaded", "publication": publication.to_message()}
             self._channel.send(message)
             return
         self._channel.send({"type": "problems", "generation": generation, "problems": problems})
+
+
+def _announce_admin_token(text: str) -> None:
+    """To the terminal or journal of the first start; not by way of the log, which may travel."""
+    print(f"gateway  admin token, shown only this once: {text}", file=sys.stderr, flush=True)
 
 
 async def _wait(event: asyncio.Event) -> None:

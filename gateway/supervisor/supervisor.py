@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from gateway.channel import Decoder, Message
@@ -18,7 +18,7 @@ from gateway.supervisor.children import SUPERVISED_SIGNALS, Child, fork
 from gateway.supervisor.commands import CommandServer, Reply
 from gateway.supervisor.drain import Drain
 from gateway.supervisor.heartbeat import Heartbeat
-from gateway.supervisor.reloads import Outcome, Reloads
+from gateway.supervisor.reloads import Answer, Outcome, Reloads
 from gateway.supervisor.run_dir import RunDir
 from gateway.supervisor.signals import SignalPipe
 from gateway.supervisor.status import status_document
@@ -28,6 +28,8 @@ __all__ = ["ChildMain", "SharedSegment", "Supervisor"]
 
 TICK_S = 0.25
 """How often clocks are looked at: heartbeats, waits before a restart, deadlines."""
+
+DRAINING = "the gateway is draining; it will not reload any more"
 
 log = logging.getLogger(__name__)
 
@@ -259,9 +261,9 @@ class Supervisor:
             case "problems":
                 self._reloads.refused(message["generation"], message["problems"], now)
             case "reload":
-                self._reload()
+                self._reload(lambda outcome: _answer(child, message, asdict(outcome)))
             case "status":
-                child.send({"type": "status", "id": message["id"], "status": self.status()})
+                _answer(child, message, self.status())
 
     # --- reload ------------------------------------------------------------------------------
 
@@ -307,21 +309,10 @@ class Supervisor:
         if outcome.needs_restart:
             log.warning("changed, but needs a restart: %s", ", ".join(outcome.needs_restart))
 
-    def _reload(self, reply: Reply | None = None) -> None:
+    def _reload(self, answer: Answer) -> None:
         if self.drain is not None:
-            if reply is not None:
-                reply.done(False, error="the gateway is draining; it will not reload any more")
+            answer(Outcome(False, self.publication.generation, (DRAINING,)))
             return
-
-        def answer(outcome: Outcome) -> None:
-            if reply is not None:
-                reply.done(
-                    outcome.ok,
-                    generation=outcome.generation,
-                    problems=outcome.problems,
-                    needs_restart=outcome.needs_restart,
-                )
-
         self._reloads.request(answer, time.monotonic())
 
     # --- what operators ask for --------------------------------------------------------------
@@ -330,7 +321,7 @@ class Supervisor:
         if number == signal.SIGCHLD:
             self._reap()
         elif number == signal.SIGHUP:
-            self._reload()
+            self._reload(lambda outcome: None)  # `finished` tells the log
         elif number == signal.SIGUSR1:
             log.info("reopening log files")
             for worker in self.workers:
@@ -348,7 +339,7 @@ class Supervisor:
             case "health":
                 reply.done(self.healthy, state=self.state)
             case "reload":
-                self._reload(reply)
+                self._reload(lambda outcome: reply.done(**asdict(outcome)))
             case "drain" | "stop":
                 drain = self._begin_drain(f"`gateway {command}`")
                 drain.follow(reply, time.monotonic())
@@ -383,6 +374,11 @@ class Supervisor:
 
     def _end(self) -> None:
         self._exit_code = 0
+
+
+def _answer(control: Child, question: Message, answer: dict[str, Any]) -> None:
+    """Control ignores an answer to a question that had no id."""
+    control.send({"type": "answer", "id": question.get("id"), "answer": answer})
 
 
 def _send_plan(worker: Child, publication: Publication) -> None:

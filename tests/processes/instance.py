@@ -29,6 +29,7 @@ server:
   run_dir: {run_dir}
   drain_timeout: {drain_timeout}
   log: {{ access: {access_log} }}
+store: {{ url: "{store_url}" }}
 services:
   web: {{ endpoints: [ http://{upstream} ] }}
 routes:
@@ -65,7 +66,7 @@ class Instance:
         self.stdout = directory / "stdout.log"
         self.settings = {
             "workers": 2, "run_dir": self.run_dir, "drain_timeout": "10s", "access_log": "off",
-            "upstream": "127.0.0.1:9",
+            "upstream": "127.0.0.1:9", "store_url": f"sqlite:///{directory}/gateway.db",
         } | settings  # fmt: skip
         self.write_config()
         self.environment: dict[str, str] = {}

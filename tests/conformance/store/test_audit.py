@@ -16,14 +16,16 @@ async def test_entries_are_read_the_newest_first(store: Store) -> None:
     assert [entry.id for entry in await store.audit.list(before=newest.id, limit=1)] == [oldest.id]
 
 
+async def audited_creation(store: Store, name: str) -> None:
+    async with store.transaction():
+        await store.audit.append("root", "user.create", name, now=NOW)
+        await store.users.create(f"{name}@example.org", "h", [], NOW)
+
+
 async def test_an_entry_goes_with_its_change(store: Store, ann: str) -> None:
     with pytest.raises(Conflict):
-        async with store.transaction():
-            await store.audit.append("ann", "user.create", "ann", now=NOW)
-            await store.users.create("ann@example.org", "h", [], NOW)
+        await audited_creation(store, "ann")
     assert await store.audit.list() == []
-    async with store.transaction():
-        await store.audit.append("ann", "user.create", "bob", now=NOW)
-        await store.users.create("bob@example.org", "h", [], NOW)
+    await audited_creation(store, "bob")
     assert len(await store.audit.list()) == 1
     assert await store.users.by_email("bob@example.org") is not None

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -45,7 +45,7 @@ async def test_times_come_back_in_utc(store: Store, ann: str) -> None:
     user = await store.users.by_id(ann)
     assert user is not None
     assert user.locked_until == NOW
-    assert user.locked_until.tzinfo in (UTC, east) and user.locked_until.utcoffset() == timedelta(0)
+    assert user.locked_until.utcoffset() == timedelta(0)
     with pytest.raises(Exception, match="time zone"):
         await store.users.lock(ann, datetime(2026, 1, 1))
 

@@ -43,7 +43,7 @@ def instance_with(status: dict[str, Any] | None) -> Instance:
 
     def send(message: dict[str, Any]) -> None:
         if status is not None:
-            made.on_status(message["id"], status)
+            made.on_answer(message["id"], status)
 
     made = Instance(send, FakeSegment(), PUBLICATION)  # type: ignore[arg-type]
     return made
@@ -89,7 +89,7 @@ async def test_a_supervisor_that_does_not_answer(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_late_answer_harms_nobody() -> None:
-    instance_with(None).on_status(99, document())
+    instance_with(None).on_answer(99, document())
 
 
 async def test_metrics_tell_which_workers_are_up() -> None:

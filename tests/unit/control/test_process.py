@@ -32,7 +32,15 @@ class Control:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.write_text(TEXT)
-        source = ConfigSource(path, {"server.workers": "1"})
+        store_url = f"sqlite:///{path.parent}/gateway.db"
+        source = ConfigSource(
+            path,
+            {
+                "server.workers": "1",
+                "server.run_dir": str(path.parent),
+                "store.url": store_url,
+            },
+        )
         loaded = source.load()
         self.segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
         self.publication = publish(loaded, self.segment.intern, 1)
@@ -43,7 +51,7 @@ class Control:
         self.decoder = Decoder()
         task = ControlTask(
             1, theirs, self.status, self.admin, self.segment, self.publication, source,
-            loaded.config.server, path,
+            loaded.config, path,
         )  # fmt: skip
         self.code: int | None = None
         self.thread = threading.Thread(target=lambda: setattr(self, "code", process.run(task)))
@@ -110,7 +118,7 @@ def test_it_asks_the_supervisor_for_the_status(control: Control) -> None:
     thread.start()
     question = control.receive()
     assert question["type"] == "status"
-    control.send(type="status", id=question["id"], status={"healthy": True})
+    control.send(type="answer", id=question["id"], answer={"healthy": True})
     thread.join(10)
     assert answers[0].json() == {"healthy": True}
 

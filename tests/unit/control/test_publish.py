@@ -38,7 +38,7 @@ def test_overrides_win_at_each_load(source: ConfigSource) -> None:
 
 def test_settings_of_sockets_and_processes_stay_as_started(source: ConfigSource) -> None:
     assert source.path is not None
-    started_with = source.load().config.server
+    started_with = source.load().config
     source.path.write_text(TEXT.replace("workers: 2", "workers: 3, http: 127.0.0.1:1"))
     made = publish(source.load(), len, 2, started_with)
     assert made.needs_restart == ("server.http", "server.workers")
