@@ -19,6 +19,8 @@ __all__ = ["Revoker"]
 
 FOREIGN_TOKENS_S = 86_400
 """How long tokens of other issuers are taken to live at most, when all of a user's are revoked."""
+KEY_REMEMBERED_S = 300
+"""Longer than workers and caches keep what they know of a key."""
 
 
 class Revoker:
@@ -51,9 +53,9 @@ class Revoker:
         await self._everywhere("user", user_id, now_s + 1, now_s + FOREIGN_TOKENS_S)
 
     async def key(self, key_id: str) -> None:
-        """Refuse what workers still remember of an API key that the store has revoked."""
-        now_s = int(self._clock())
-        await self._everywhere("key", key_id, now_s + 1, now_s + self._token_life_s())
+        """Refuse an API key that the store has revoked, whoever still remembers it as good."""
+        until_s = int(self._clock()) + KEY_REMEMBERED_S
+        await self._everywhere("key", key_id, until_s, until_s)
 
     async def follow_state(self) -> None:
         """Hear of what other hosts revoke, until cancelled."""
