@@ -44,6 +44,7 @@ STANDALONE = {
     "gateway/config": ("gateway.config", "gateway._core"),
     "gateway/errors.py": (),
     "gateway/telemetry": ("gateway.telemetry", "gateway._core"),
+    "gateway/upstreams": ("gateway.upstreams", "gateway.config"),
 }
 """File or package → all that it may import of gateway: what others rest on rests on nothing."""
 

@@ -1,5 +1,6 @@
 """The admin API, read-only for now: what is in force. Secrets are never in it."""
 
+import time
 from typing import Any
 
 import orjson
@@ -37,8 +38,20 @@ class _Api:
         return self._answer(routes=self._plan()["routes"])
 
     async def services(self, request: Request) -> Response:
-        """The services of the Plan, all defaults filled in."""
-        return self._answer(services=self._plan()["services"])
+        """The services of the Plan, all defaults filled in, and what discovery knows of them."""
+        now = time.monotonic()
+        found = {report.service: report for report in self._instance.discovered()}
+        services = self._plan()["services"]
+        for service in services:
+            if report := found.get(service["name"]):
+                age_s = None if report.confirmed is None else round(now - report.confirmed, 1)
+                service["discovery"] = {
+                    "source": report.source,
+                    "state": report.state,
+                    "age_s": age_s,
+                    "failures": report.failures,
+                }
+        return self._answer(services=services)
 
     async def config(self, request: Request) -> Response:
         """The effective configuration, written as in a file."""

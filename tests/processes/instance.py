@@ -33,7 +33,7 @@ store: {{ url: "{store_url}" }}
 services:
   web: {{ endpoints: [ http://{upstream} ] }}
 routes:
-  - {{ path: "/{{path...}}", service: web }}
+  - {{ path: "/{{path...}}", service: web, auth: none }}
 """
 
 
