@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ import uvloop
 from gateway.channel import ChannelProtocol, Message
 from gateway.config import ConfigError
 from gateway.config.schema import Config
-from gateway.control.admin import admin_app
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
@@ -86,7 +86,7 @@ class _Process:
         await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
         work: list[asyncio.Task[None]] = [
             loop.create_task(serve(status_app(self._instance, self._link.families), task.status)),
-            loop.create_task(serve(admin_app(self._instance, task.admin), task.admin)),
+            loop.create_task(self._serve_admin()),
             loop.create_task(self._beat()),
             loop.create_task(self._link.run()),
         ]
@@ -103,6 +103,14 @@ class _Process:
         for job in done - {leave}:
             job.result()  # raises what ended it
         return 0
+
+    async def _serve_admin(self) -> None:
+        # On a thread: it comes with the store, and the status port should answer meanwhile.
+        await asyncio.to_thread(import_module, "gateway.control.admin.app")
+        from gateway.control.admin.app import admin_app
+
+        task = self._task
+        await serve(admin_app(self._instance, task.admin, self._link, task.source), task.admin)
 
     async def _beat(self) -> None:
         while True:
