@@ -43,7 +43,7 @@ async def user_of(desk: Desk, name: str) -> User:
 async def create_user(
     desk: Desk, email: str, password_hash: str, scopes: Iterable[str]
 ) -> UserView:
-    """Add a user. ValueError, Conflict."""
+    """Add a user. ValueError for what is no address, Conflict if it is taken."""
     async with desk.store.transaction():
         user = await desk.store.users.create(email, password_hash, scopes, desk.now)
         await desk.record("user.create", user.email, after=user_view(user))

@@ -98,6 +98,9 @@ class _Process:
         for job in work:
             job.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+        for job in done - {leave}:
+            # Before the channel closes: the supervisor kills who cannot be told anything any more.
+            log.error("the control process ends", exc_info=job.exception())
         self._channel.close()
         await asyncio.sleep(0)  # the channel's transport closes on the next turn
         for job in done - {leave}:

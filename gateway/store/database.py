@@ -28,6 +28,7 @@ COMMAND_TIMEOUT_S = 10.0
 """No statement of ours takes a second; a stopped server must not hold its callers for ever."""
 BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process' write."""
+CONFLICT = "something of this name exists already, or what it refers to does not exist"
 POOL_SIZE = 4
 """Connections. Everything here is rare; four let a login pass a slow list."""
 
@@ -138,6 +139,11 @@ def _sqlite(url: str) -> AsyncEngine:
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
     )
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def probe(dialect: object, record: object, arguments: Any, options: object) -> None:
+        # Microseconds. Where it fails, aiosqlite would leave a thread that outlives the loop.
+        sqlite3.connect(arguments[0]).close()
+
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, record: object) -> None:
         connection.isolation_level = None  # transactions begin below, where we say how
@@ -162,7 +168,7 @@ async def _translated_errors() -> AsyncIterator[None]:
     try:
         yield
     except exc.IntegrityError as error:
-        raise Conflict(_reason(error)) from error
+        raise Conflict(CONFLICT) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
         if isinstance(error, exc.DBAPIError) and not _is_outage(error):
             raise

@@ -78,9 +78,7 @@ class Page(BaseModel, Generic[Item]):
     model_config = ConfigDict(frozen=True)
 
     items: list[Item]
-    next: str | None = Field(
-        description="Give it as `after` to get what follows; null at the end."
-    )
+    next: str | None = Field(description="Give it as `after` to get what follows; null at the end.")
 
 
 # --- users -----------------------------------------------------------------------------------

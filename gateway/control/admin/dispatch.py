@@ -142,7 +142,7 @@ def _as_api_error(error: Exception) -> ApiError:
         case Superseded():
             return ApiError("version_mismatch", str(error))
         case Conflict():
-            return ApiError("conflict", "something of this name or address exists already")
+            return ApiError("conflict", str(error))
         case StoreUnavailable():
             return ApiError("store_unavailable", f"the store cannot be reached: {error}")
         case HTTPException(status_code=405):

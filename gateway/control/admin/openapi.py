@@ -1,14 +1,18 @@
 """The OpenAPI document, made from the table of operations and the models that they use."""
 
+import re
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from gateway.config.reference import json_schema
 from gateway.config.reflect import keys_of, section_of
 from gateway.config.schema import Config
+from gateway.config.section import Section
 from gateway.config.stored import KINDS, Kind
 from gateway.control.admin.errors import STATUS, ErrorBody
 from gateway.control.admin.operation import DEFAULT_LIMIT, MAX_LIMIT, Operation
@@ -23,6 +27,8 @@ Every call needs a token with a role: `viewer` reads, `operator` changes routes,
 `admin` everything. What has a version is answered with an ETag and changed with If-Match. Lists
 come in pages: give `next` as `after`. Whatever is not a success is an `ErrorBody`.
 """
+
+_REFERENCE = re.compile(r'"#/components/schemas/(\w+)"')
 
 REFUSALS: dict[int, str] = {
     400: "The request cannot be understood.",
@@ -79,28 +85,46 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[str, Any], Names]:
             wanted[operation.answer, "serialization"] = None
         if operation.takes is not None:
             wanted[operation.takes, "validation"] = None
-    for section in _sections().values():
-        wanted[section, "validation"] = None
     references, document = models_json_schema(
         list(wanted), ref_template="#/components/schemas/{model}"
     )
     names: Names = {key: str(references[key]["$ref"]) for key in wanted}
-    schemas: dict[str, Any] = dict(sorted(document["$defs"].items()))
-    _describe_codes(schemas)
-    return schemas, names
+    schemas: dict[str, Any] = document["$defs"] | _configuration_schemas()
+    schemas["ErrorBody"]["properties"]["code"]["enum"] = [*STATUS, "bad_host", "wrong_host"]
+    return dict(sorted(schemas.items())), names
 
 
-def _sections() -> dict[Kind, type[BaseModel]]:
+def _configuration_schemas() -> dict[str, Any]:
+    """The sections that are stored and all that they hold, as the file is documented."""
+    text = orjson.dumps(json_schema()["$defs"]).replace(b"#/$defs/", b"#/components/schemas/")
+    known: dict[str, Any] = orjson.loads(text)
+    found: dict[str, Any] = {}
+    waiting = [section.__name__ for section in _sections().values()]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = _without_null_defaults(known[name])
+            waiting += _REFERENCE.findall(orjson.dumps(known[name]).decode())
+    return found
+
+
+def _without_null_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """A default has to be valid itself; that a key is not set is no value."""
+    for entry in schema.get("properties", {}).values():
+        if entry.get("default", "") is None:
+            del entry["default"]
+    for choice in schema.get("anyOf", ()):
+        _without_null_defaults(choice)
+    return schema
+
+
+def _sections() -> dict[Kind, type[Section]]:
     """Kind → its section of the configuration, as far as this version has it."""
     fields = keys_of(Config)
     found = {
         kind: section_of(fields[key].annotation) for kind, key in KINDS.items() if key in fields
     }
     return {kind: section for kind, section in found.items() if section is not None}
-
-
-def _describe_codes(schemas: dict[str, Any]) -> None:
-    schemas["ErrorBody"]["properties"]["code"]["enum"] = [*STATUS, "bad_host", "wrong_host"]
 
 
 def _operation(operation: Operation, names: Names) -> dict[str, Any]:
