@@ -7,8 +7,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from gateway.config.stored import Quarantined
 from gateway.control import instance as instance_module
-from gateway.control.admin import admin_app
 from gateway.control.hygiene import local_hosts
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
@@ -104,15 +104,18 @@ def listener(host: str) -> Listener:
     return Listener("server.admin", [], host, 8001)
 
 
-async def test_admin_shows_the_publication_in_force() -> None:
-    app = admin_app(instance_with(document()), listener("127.0.0.1"))
-    assert (await get(app, "/api/v1/routes")).json() == {
-        "generation": 3,
-        "routes": [{"path": "/a"}],
-    }
-    assert (await get(app, "/api/v1/services")).json()["services"] == []
-    assert (await get(app, "/api/v1/config")).json()["config"] == {"server": {"workers": 1}}
-    assert (await get(app, "/api/v1/config", host="evil.example")).status_code == 403
+async def test_metrics_count_what_is_in_quarantine() -> None:
+    rows = (Quarantined("route", "a", "no"), Quarantined("route", "b", "no"))
+    instance = instance_with(document())
+    instance.publication = Publication(3, PLAN, {}, 30.0, quarantined=rows)
+    text = (await get(status_app(instance), "/metrics")).text
+    assert 'gateway_store_quarantined_rows{kind="route"} 2\n' in text
+    assert 'gateway_store_quarantined_rows{kind="service"} 0\n' in text
+
+
+async def test_a_reload_is_answered() -> None:
+    outcome = {"ok": True, "generation": 4, "problems": []}
+    assert await instance_with(outcome).reload() == outcome
 
 
 @pytest.mark.parametrize(
