@@ -74,8 +74,9 @@ def test_a_bad_row_is_put_in_quarantine_and_the_rest_serves(on_postgres: Instanc
         "INSERT INTO gateway_routes (name, path_pattern, service_name, method)"
         " VALUES ('bad', 'nowhere', 'web', 'GET'), ('good', '/good', 'web', 'GET')"
     )
-    execute(on_postgres.settings["store_url"], statement)
-    execute(on_postgres.settings["store_url"], "UPDATE store_version SET version = 9, plan = 9")
+    url = str(on_postgres.settings["store_url"])
+    execute(url, statement)
+    execute(url, "UPDATE store_version SET version = 9, plan = 9")
     eventually(lambda: statuses(on_postgres, "/good", 4) == {200}, "the good row serves")
     _, bad = on_postgres.admin("GET", "/routes/bad")
     assert bad["state"] == "quarantined"
