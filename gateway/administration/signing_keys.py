@@ -1,35 +1,26 @@
 """Acts on the keys that sign our own tokens."""
 
-import asyncio
-from datetime import timedelta
-
 from gateway.administration.desk import Desk
 from gateway.administration.views import SigningKeyView
-from gateway.identity.signing import SigningAlgorithm, new_signing_key
+from gateway.config.auth import Auth
+from gateway.identity.own_keys import Rotation, rotate
+from gateway.identity.service import token_life_s
 from gateway.store.errors import NotFound
-from gateway.store.signing_keys import NewSigningKey
 
 __all__ = ["retire_signing_key", "rotate_signing_key"]
 
 
-async def rotate_signing_key(
-    desk: Desk, algorithm: SigningAlgorithm, announce: timedelta, overlap: timedelta
-) -> SigningKeyView:
-    """Add a key. It is published now and signs after `announce`; the others count `overlap` more.
-
-    `overlap` begins when the new key signs, and should be no shorter than a token's life.
-    """
-    now = desk.now
-    starts = now + announce
-    # On a thread: an RSA key takes tenths of a second.
-    made = await asyncio.to_thread(new_signing_key, algorithm, int(starts.timestamp()))
-    new = NewSigningKey(made.kid, made.algorithm, made.private_pem, made.public_jwk)
+async def rotate_signing_key(desk: Desk, auth: Auth) -> SigningKeyView:
+    """Add a key as the configuration wants it, and let the others run out."""
+    signing = auth.signing
+    rotation = Rotation(
+        signing.algorithm, signing.rotate_every, signing.publish_before, token_life_s(auth)
+    )
     async with desk.store.transaction():
-        key = await desk.store.signing_keys.rotate(
-            new, now=now, not_before=starts, overlap_until=starts + overlap
-        )
-        view = SigningKeyView.model_validate(key)
-        await desk.record("signing_key.rotate", key.kid, after=view)
+        made = await rotate(desk.store, rotation, desk.now)
+        keys = await desk.store.signing_keys.all_valid(desk.now)
+        view = SigningKeyView.model_validate(next(key for key in keys if key.kid == made.kid))
+        await desk.record("signing_key.rotate", view.kid, after=view)
     return view
 
 

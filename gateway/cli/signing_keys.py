@@ -1,18 +1,16 @@
 """``gateway signing-keys``: what our own tokens are signed with."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.desk import LIFETIME, at_desk, json_option, print_rows
-from gateway.cli.options import config_options
+from gateway.cli.desk import at_desk, json_option, print_rows
+from gateway.cli.options import config_options, load_or_exit
 
 if TYPE_CHECKING:
     from gateway.administration.desk import Desk
     from gateway.administration.views import SigningKeyView
-    from gateway.identity.signing import SigningAlgorithm
 
 COLUMNS = ("kid", "algorithm", "not_before", "retire_at")
 
@@ -24,38 +22,24 @@ def signing_keys() -> None:
     \b
     Examples:
       gateway signing-keys rotate
-      gateway signing-keys rotate --algorithm ES256 --announce 1h --overlap 2d
       gateway signing-keys list
     """
 
 
 @signing_keys.command()
-@click.option("--algorithm", type=click.Choice(["RS256", "ES256", "EdDSA"]), default="RS256",
-              show_default=True)  # fmt: skip
-@click.option("--announce", type=LIFETIME, default="10m", show_default=True,
-              help="How long it is only published before it signs.")  # fmt: skip
-@click.option("--overlap", type=LIFETIME, default="1d", show_default=True,
-              help="How long the others count after that.")  # fmt: skip
 @config_options
-def rotate(
-    algorithm: "SigningAlgorithm",
-    announce: timedelta,
-    overlap: timedelta,
-    config_file: Path | None,
-    settings: dict[str, str],
-) -> None:
+def rotate(config_file: Path | None, settings: dict[str, str]) -> None:
     """Add a key and let the others run out. Nobody is logged out by it.
+
+    Algorithm and times are those of auth.signing in the configuration.
 
     \b
     Exit codes: 0 rotated, 1 not possible, 2 usage.
     """
+    auth = load_or_exit(config_file, settings).config.auth
     from gateway.administration.signing_keys import rotate_signing_key
 
-    view = at_desk(
-        config_file,
-        settings,
-        lambda desk: rotate_signing_key(desk, algorithm, announce, overlap),
-    )
+    view = at_desk(config_file, settings, lambda desk: rotate_signing_key(desk, auth))
     print_rows([view], COLUMNS, as_json=False)
 
 

@@ -9,7 +9,7 @@ import click
 
 from gateway.cli.desk import at_desk, json_option, print_rows, scopes_of
 from gateway.cli.exits import Exit
-from gateway.cli.options import config_options
+from gateway.cli.options import config_options, load_or_exit
 
 if TYPE_CHECKING:
     from gateway.administration.desk import Desk
@@ -49,15 +49,18 @@ def create(
     \b
     Exit codes: 0 added, 1 not possible (the address is taken, the password too weak), 2 usage.
     """
+    rules = load_or_exit(config_file, settings).config.auth.passwords
     password = _password(password_stdin)
+    from gateway.administration.passwords import NewPasswords
     from gateway.administration.users import create_user
-    from gateway.identity.passwords import check_rules
 
-    if missing := check_rules(password):
+    passwords = NewPasswords(lambda: rules)
+    if missing := passwords.missing(password):
         for phrase in missing:
             click.echo(f"the password {phrase}", err=True)
         sys.exit(Exit.FAILED)
-    hashed = asyncio.run(_hash(password))
+    hashed = asyncio.run(passwords.hash(password))
+    passwords.close()
     names = scopes_of(scopes)
     user = at_desk(config_file, settings, lambda desk: create_user(desk, email, hashed, names))
     print_rows([user], COLUMNS, as_json)
@@ -113,16 +116,6 @@ def _password(from_stdin: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password
-
-
-async def _hash(password: str) -> str:
-    from gateway.identity.passwords import Passwords
-
-    passwords = Passwords(threads=1)
-    try:
-        return await passwords.hash(password)
-    finally:
-        passwords.close()
 
 
 async def _all(desk: "Desk") -> "list[UserView]":

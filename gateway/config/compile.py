@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 
+from gateway.config.internal import internal_routes, internal_service
 from gateway.config.plan import (
     Plan,
     PlannedEndpoint,
@@ -27,13 +28,16 @@ def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
     """Compile a valid configuration. Cannot fail: `load` has checked everything."""
     indexes = {name: index for index, name in enumerate(config.services)}
     body = config.server.limits.body
+    services = [_service(name, item, intern) for name, item in config.services.items()]
+    routes = [_route(route, indexes[route.service], body, intern) for route in config.routes]
+    if config.auth.enabled:
+        routes += internal_routes(len(services), intern)
+        services.append(internal_service(config.server.run_dir, intern))
     return Plan(
         generation=generation,
         server=_server(config.server),
-        services=tuple(_service(name, item, intern) for name, item in config.services.items()),
-        routes=tuple(
-            _route(route, indexes[route.service], body, intern) for route in config.routes
-        ),
+        services=tuple(services),
+        routes=tuple(routes),
     )
 
 

@@ -81,6 +81,8 @@ def _flatten(config: Config) -> _Flat:
     flat = _Flat()
     flat.add(data["server"], "server")
     flat.add(data["store"], "store")
+    flat.add(data["state"], "state")
+    flat.add(data["auth"], "auth")
     for name, service in data["services"].items():
         path = f"services.{name}"
         weights = {endpoint["url"]: endpoint["weight"] for endpoint in service.pop("endpoints")}

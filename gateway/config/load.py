@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from gateway.config.checks import CRITERIA, Finding, check_references, check_routes, check_services
+from gateway.config.auth import Auth
+from gateway.config.checks import (
+    CRITERIA,
+    Finding,
+    check_providers,
+    check_references,
+    check_reserved,
+    check_routes,
+    check_services,
+)
 from gateway.config.document import MAX_BYTES, Node
 from gateway.config.interpolate import interpolate
 from gateway.config.json_reader import read_json
@@ -169,12 +178,15 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
     if config is None:
         services = {name: _salvage(Service, raw) for name, raw in raw_services.items()}
         routes = [_salvage(Route, raw, CRITERIA) for raw in raw_routes]
+        auth = _salvage(Auth, data.get("auth")) or Auth()
     else:
-        services, routes = config.services, list(config.routes)
+        services, routes, auth = config.services, list(config.routes), config.auth
     return [
         *check_services(services),
         *check_references(raw_routes, raw_services),
         *check_routes(routes),
+        *check_reserved(routes, auth),
+        *check_providers(auth),
     ]
 
 

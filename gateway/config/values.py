@@ -73,6 +73,15 @@ def is_off(value: object) -> bool:
     return value == "off" or (not isinstance(value, bool) and value in (0, "0"))
 
 
+def parse_flag(value: object) -> bool:
+    """``true`` or ``false``; as text where the value comes from the environment or a flag."""
+    if value in ("true", "false"):
+        return value == "true"
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {shown(value)}")
+
+
 # --- durations -------------------------------------------------------------------------------
 
 
@@ -283,6 +292,8 @@ OptionalSize = Annotated[
 
 WholeNumber = BeforeValidator(parse_integer)
 """For ``Annotated[int, Ge(…), Le(…), WholeNumber]``: stands last, runs first."""
+
+Flag = Annotated[bool, PlainValidator(parse_flag), WithJsonSchema({"type": "boolean"})]
 
 Text = Annotated[str, BeforeValidator(parse_text), text_schema("text")]
 

@@ -1,6 +1,6 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
-Today: the status port, the admin API, the store, and loading and compiling the configuration. If it
+Today: status port, admin API, store, logins, and loading and compiling the configuration. If it
 dies, the workers go on with the Plan they have, and the supervisor starts it again.
 """
 
@@ -18,6 +18,7 @@ import uvloop
 
 from gateway.channel import ChannelProtocol, Message
 from gateway.config import ConfigError
+from gateway.config.auth import Auth
 from gateway.config.schema import Config
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
@@ -27,9 +28,12 @@ from gateway.control.status import status_app
 from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 from gateway.telemetry import log as application_log
+from gateway.telemetry.metrics import Family
 
 if TYPE_CHECKING:
     from gateway._core import Segment
+    from gateway.control.identity import Identity
+    from gateway.store.changes import StoreVersion
 
 __all__ = ["ControlTask", "run"]
 
@@ -78,6 +82,9 @@ class _Process:
             on_change=lambda: self._channel.send({"type": "reload"}),
             announce=_announce_admin_token,
         )
+        self._link.subscribe(self._on_store_version)
+        self._store_version: StoreVersion | None = None
+        self._identity: Identity | None = None
 
     async def serve(self) -> int:
         """Until told to leave, or until a server fails."""
@@ -85,7 +92,8 @@ class _Process:
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
         work: list[asyncio.Task[None]] = [
-            loop.create_task(serve(status_app(self._instance, self._link.families), task.status)),
+            loop.create_task(self._run_identity()),  # ends first: it uses what the others hold
+            loop.create_task(serve(status_app(self._instance, self._families), task.status)),
             loop.create_task(self._serve_admin()),
             loop.create_task(self._beat()),
             loop.create_task(self._link.run()),
@@ -97,7 +105,7 @@ class _Process:
         done, _ = await asyncio.wait([leave, *work], return_when=asyncio.FIRST_COMPLETED)
         for job in work:
             job.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+            await asyncio.gather(job, return_exceptions=True)
         for job in done - {leave}:
             # Before the channel closes: the supervisor kills who cannot be told anything any more.
             log.error("the control process ends", exc_info=job.exception())
@@ -114,6 +122,40 @@ class _Process:
 
         task = self._task
         await serve(admin_app(self._instance, task.admin, self._link, task.source), task.admin)
+
+    async def _run_identity(self) -> None:
+        """Logins, and what workers ask about credentials."""
+        # On a thread: the import takes longer than a probe wants to wait.
+        module = await asyncio.to_thread(import_module, "gateway.control.identity")
+        config, auth = self._task.started_with, self._auth()
+        identity: Identity = module.Identity(
+            Path(config.server.run_dir),
+            self._task.segment,
+            self._link.store,
+            config.state,
+            auth,
+            self._trusted_proxies(),
+        )
+        self._identity = identity
+        if self._store_version is not None:
+            identity.on_store_version(self._store_version)
+        await identity.run()
+
+    def _on_store_version(self, version: "StoreVersion") -> None:
+        self._store_version = version
+        if self._identity is not None:
+            self._identity.on_store_version(version)
+
+    def _auth(self) -> Auth:
+        """Of the configuration in force."""
+        return Auth.model_validate(self._instance.publication.config["auth"])
+
+    def _trusted_proxies(self) -> tuple[str, ...]:
+        return tuple(self._instance.publication.config["server"]["trusted_proxies"])
+
+    def _families(self) -> list[Family]:
+        more = self._identity.families() if self._identity is not None else []
+        return [*self._link.families(), *more]
 
     async def _beat(self) -> None:
         while True:
@@ -133,6 +175,8 @@ class _Process:
                 self._load(message["generation"])
             case "published":
                 self._instance.publication = Publication.from_message(message["publication"])
+                if self._identity is not None:
+                    self._identity.apply(self._auth(), self._trusted_proxies())
             case "answer":
                 self._instance.on_answer(message["id"], message["answer"])
             case "exit":

@@ -68,6 +68,10 @@ def _changed(before: Config, after: Config) -> tuple[str, ...]:
     ]
     if before.store != after.store:
         changed.append("store.url")
+    if before.state != after.state:
+        changed.append("state")
+    if before.auth.enabled != after.auth.enabled:
+        changed.append("auth.enabled")
     return tuple(changed)
 
 
@@ -75,4 +79,12 @@ def _with_settings_of(config: Config, started_with: Config) -> Config:
     """What will be in force: the number of workers, for one, divides the limit of connections."""
     fixed = {name: getattr(started_with.server, name) for name in FIXED_SETTINGS}
     server = config.server.model_copy(update=fixed)
-    return config.model_copy(update={"server": server, "store": started_with.store})
+    auth = config.auth.model_copy(update={"enabled": started_with.auth.enabled})
+    return config.model_copy(
+        update={
+            "server": server,
+            "store": started_with.store,
+            "state": started_with.state,
+            "auth": auth,
+        }
+    )

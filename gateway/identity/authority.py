@@ -7,7 +7,8 @@ from    ``type``        fields
 ======= =============== ============================================================
 control ``trust``       issuers, …: see ``gateway.identity.trust``; at once, and when it changes
 control ``forget``      what is cached of credentials may be out of date
-control ``answer``      id, record: of ``api_key``: see `KeyRecord`, or null
+control ``answer``      id, known: false if it cannot be known now; record: of ``api_key``: see
+                        `KeyRecord`, or null
 worker  ``api_key``     id, key: what is known of this id?
 worker  ``refresh``     id, issuer: fetch its keys anew, if that is due
 worker  ``usage``       uses: lists of key's id, route, number of requests
@@ -151,6 +152,8 @@ class Authority:
             running.add_done_callback(lambda _: self._asked.pop((type_, subject), None))
         # Shielded: who goes away must not take the answer from the others.
         answer: Message = await asyncio.shield(running)
+        if not answer["known"]:
+            raise AuthorityUnavailable("the control process cannot know it now")
         return answer
 
     async def _answered(self, question: Message, wait_s: float) -> Message:

@@ -104,9 +104,16 @@ class Sessions:
         """End all sessions of a user; returns the ids of those that ran."""
         return await self._revoke(sessions.c.user_id == user_id, now)
 
-    async def revoked_since(self, version: int, now: datetime) -> Sequence[RevokedSession]:
-        """Revoked after this version of the store and not yet over, in order; 0 for all."""
+    async def revoked_since(
+        self, version: int, now: datetime, revoked_after: datetime | None = None
+    ) -> Sequence[RevokedSession]:
+        """Revoked after this version of the store and not yet over, in order; 0 for all.
+
+        ``revoked_after`` leaves out what was revoked before.
+        """
         wanted = (sessions.c.revoked_version > version) & (sessions.c.expires_at > now)
+        if revoked_after is not None:
+            wanted &= sessions.c.revoked_at > revoked_after
         statement = sa.select(sessions.c.id, sessions.c.expires_at, sessions.c.revoked_version)
         statement = statement.where(wanted).order_by(sessions.c.revoked_version)
         async with self._database.read() as connection:

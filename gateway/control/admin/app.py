@@ -1,7 +1,6 @@
 """The admin API as an application."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from functools import cached_property
 
 import orjson
 from starlette.applications import Starlette
@@ -11,6 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.administration.passwords import NewPasswords
+from gateway.config.auth import Auth
 from gateway.config.stored import Kind
 from gateway.control.admin.credentials import credential_operations
 from gateway.control.admin.dispatch import Dispatcher, refusal_of
@@ -22,7 +23,6 @@ from gateway.control.hygiene import OneHost, local_hosts
 from gateway.control.instance import Instance
 from gateway.control.publish import ConfigSource
 from gateway.control.store_link import StoreLink
-from gateway.identity.passwords import Passwords
 from gateway.listener import Listener
 
 __all__ = ["admin_app", "table_of"]
@@ -47,20 +47,14 @@ def table_of(instance: Instance, link: StoreLink, source: ConfigSource) -> list[
     return [
         configuration_operation(instance),
         *(row for sections in planned for row in sections.operations()),
-        *People(_Hasher().hash).operations(),
-        *credential_operations(),
+        *People(NewPasswords(lambda: _auth(instance).passwords)).operations(),
+        *credential_operations(lambda: _auth(instance)),
     ]
 
 
-class _Hasher:
-    """One thread for the passwords that administrators set, made when the first one comes."""
-
-    @cached_property
-    def _passwords(self) -> Passwords:
-        return Passwords(threads=1)
-
-    async def hash(self, password: str) -> str:
-        return await self._passwords.hash(password)
+def _auth(instance: Instance) -> Auth:
+    """Of the configuration in force."""
+    return Auth.model_validate(instance.publication.config["auth"])
 
 
 def _routes(operations: list[Operation], dispatcher: Dispatcher) -> Iterator[Route]:

@@ -26,7 +26,6 @@ __all__ = [
     "Page",
     "QuarantinedRow",
     "Revoked",
-    "SigningKeyRotation",
     "UserChange",
     "UserCreation",
 ]
@@ -161,16 +160,6 @@ class ClientCreated(ClientView):
 
     secret: str
     """It cannot be shown again."""
-
-
-class SigningKeyRotation(Body):
-    """A new key that signs tokens."""
-
-    algorithm: Literal["RS256", "ES256", "EdDSA"] = "RS256"
-    announce_s: Annotated[int, Ge(0), Le(7 * 86_400)] = 600
-    """Seconds for which it is only published, so that caches know it before it signs."""
-    overlap_s: Annotated[int, Ge(0), Le(90 * 86_400)] = 86_400
-    """Seconds for which the others count after that: no less than a token's life."""
 
 
 # --- admin tokens ----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Operations on API keys, clients, signing keys and the admin API's own tokens."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 from gateway.administration import admin_tokens, clients, keys, signing_keys
@@ -12,6 +13,7 @@ from gateway.administration.views import (
     KeyView,
     SigningKeyView,
 )
+from gateway.config.auth import Auth
 from gateway.control.admin.bodies import (
     AdminTokenCreated,
     AdminTokenCreation,
@@ -22,7 +24,6 @@ from gateway.control.admin.bodies import (
     KeyCreation,
     KeyRotation,
     Page,
-    SigningKeyRotation,
 )
 from gateway.control.admin.errors import ApiError
 from gateway.control.admin.operation import Call, Operation, Query, page_of
@@ -35,9 +36,10 @@ USAGE_DAYS = 30
 """Of uses that are shown without `since`."""
 
 
-def credential_operations() -> list[Operation]:
-    """Their rows of the table."""
-    return [*_key_operations(), *_client_operations(), *_other_operations()]
+def credential_operations(auth: Callable[[], Auth]) -> list[Operation]:
+    """Their rows of the table. ``auth``: the section in force."""
+    signing = _signing_operations(auth)
+    return [*_key_operations(), *_client_operations(), *signing, *_other_operations()]
 
 
 def _key_operations() -> list[Operation]:
@@ -79,17 +81,26 @@ def _client_operations() -> list[Operation]:
     ]  # fmt: skip
 
 
-def _other_operations() -> list[Operation]:
-    signing, tokens = "/api/v1/signing-keys", "/api/v1/admin-tokens"
+def _signing_operations(auth: Callable[[], Auth]) -> list[Operation]:
+    async def rotate(call: Call) -> SigningKeyView:
+        return await signing_keys.rotate_signing_key(call.desk, auth())
+
+    signing = "/api/v1/signing-keys"
     return [
         Operation("GET", signing, "listSigningKeys", "List signing keys that count.", "viewer",
                   list_signing_keys, Page[SigningKeyView]),
         Operation("POST", f"{signing}/rotate", "rotateSigningKey",
-                  "Add a signing key and let the others run out.", "admin", rotate_signing_key,
-                  SigningKeyView, SigningKeyRotation, 201),
+                  "Add a signing key and let the others run out.", "admin", rotate,
+                  SigningKeyView, status=201),
         Operation("DELETE", f"{signing}/{{name}}", "retireSigningKey",
                   "Let a signing key count no more, at once.", "admin", retire_signing_key,
                   status=204),
+    ]  # fmt: skip
+
+
+def _other_operations() -> list[Operation]:
+    tokens = "/api/v1/admin-tokens"
+    return [
         Operation("GET", tokens, "listAdminTokens", "List tokens of this API.", "admin",
                   list_admin_tokens, Page[AdminTokenView], paged=True),
         Operation("POST", tokens, "createAdminToken", "Add a token; the answer shows it, once.",
@@ -221,13 +232,6 @@ async def list_signing_keys(call: Call) -> Page[SigningKeyView]:
     """The newest first. There are never many."""
     found = await call.desk.store.signing_keys.all_valid(call.desk.now)
     return Page(items=[SigningKeyView.model_validate(key) for key in found], next=None)
-
-
-async def rotate_signing_key(call: Call) -> SigningKeyView:
-    """With overlap."""
-    body: SigningKeyRotation = call.body
-    announce, overlap = timedelta(seconds=body.announce_s), timedelta(seconds=body.overlap_s)
-    return await signing_keys.rotate_signing_key(call.desk, body.algorithm, announce, overlap)
 
 
 async def retire_signing_key(call: Call) -> None:

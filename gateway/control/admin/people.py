@@ -1,25 +1,21 @@
 """Operations on users and sessions."""
 
-from collections.abc import Awaitable, Callable
-
 from gateway.administration import users as acts
+from gateway.administration.passwords import NewPasswords
 from gateway.administration.views import SessionView, UserView
 from gateway.control.admin.bodies import Page, Revoked, UserChange, UserCreation
 from gateway.control.admin.errors import ApiError, FieldProblem
 from gateway.control.admin.operation import Call, Operation, Query, page_of
-from gateway.identity.passwords import check_rules
 from gateway.store.errors import NotFound
 
 __all__ = ["People"]
-
-HashPassword = Callable[[str], Awaitable[str]]
 
 
 class People:
     """Users and sessions."""
 
-    def __init__(self, hash_password: HashPassword) -> None:
-        self._hash_password = hash_password
+    def __init__(self, passwords: NewPasswords) -> None:
+        self._passwords = passwords
 
     def operations(self) -> list[Operation]:
         """Their rows of the table."""
@@ -106,10 +102,10 @@ class People:
         await acts.revoke_session(call.desk, call.name)
 
     async def _hashed(self, password: str) -> str:
-        if missing := check_rules(password):
+        if missing := self._passwords.missing(password):
             problems = [FieldProblem(field="password", problem=text) for text in missing]
             raise ApiError("invalid", "the password does not keep the rules", problems)
-        return await self._hash_password(password)
+        return await self._passwords.hash(password)
 
 
 def given(body: UserChange) -> dict[str, object]:

@@ -16,6 +16,7 @@ from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 
 TEXT = """\
+auth: { signing: { algorithm: ES256 }, passwords: { memory_kib: 64, passes: 1, digit: false } }
 services: { web: { endpoints: [ http://127.0.0.1:9 ] } }
 routes:
   - { path: /a, service: web }
