@@ -4,9 +4,8 @@ Values that come from outside are escaped so that a line stays one line of JSON 
 backslashes, control characters, and every byte above ASCII.
 """
 
-from libc.string cimport strlen
-
-from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_char, buffer_put_uint
+from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint
+from gateway.cext.principal cimport Principal
 from gateway.cext.refusal cimport NO_CODE, refusal
 
 cdef extern from "<time.h>" nogil:
@@ -21,6 +20,9 @@ cdef enum:
     # A path may be as long as the head limit; a log line need not be.
     MAX_LOGGED_PATH = 2048
     NS_PER_S = 1000000000
+
+
+cdef bytes NULL_TEXT = b"null"
 
 
 cdef class AccessLog:
@@ -38,35 +40,36 @@ cdef class AccessLog:
 
     cdef void write(self, Exchange exchange, uint64_t wall_ns, uint64_t duration_ns) noexcept:
         cdef Buffer* out = &self.lines
-        put(out, b'{"time":"')
+        buffer_put_text(out, b'{"time":"')
         self.write_time(wall_ns)
-        put(out, b'","client":"')
-        put(out, exchange.peer)
-        put(out, b'","method":"')
+        buffer_put_text(out, b'","client":"')
+        buffer_put_text(out, exchange.peer)
+        buffer_put_text(out, b'","method":"')
         buffer_put(out, exchange.method, exchange.method_size)
-        put(out, b'","host":"')
+        buffer_put_text(out, b'","host":"')
         put_escaped(out, exchange.host.data, exchange.host.size)
-        put(out, b'","path":"')
+        buffer_put_text(out, b'","path":"')
         put_escaped(out, exchange.path.data, min_size(exchange.path.size, MAX_LOGGED_PATH))
-        put(out, b'","route":')
+        buffer_put_text(out, b'","route":')
         buffer_put(out, <const char*>exchange.route.log_path, len(exchange.route.log_path))
-        put(out, b',"service":')
+        buffer_put_text(out, b',"service":')
         put_service(out, exchange)
-        put(out, b',"upstream":')
+        put_caller(out, exchange.principal)
+        buffer_put_text(out, b',"upstream":')
         put_upstream(out, exchange)
-        put(out, b',"status":')
+        buffer_put_text(out, b',"status":')
         buffer_put_uint(out, <uint64_t>exchange.status)
-        put(out, b',"code":')
+        buffer_put_text(out, b',"code":')
         put_code(out, exchange)
-        put(out, b',"duration_us":')
+        buffer_put_text(out, b',"duration_us":')
         buffer_put_uint(out, duration_ns // 1000)
-        put(out, b',"request_bytes":')
+        buffer_put_text(out, b',"request_bytes":')
         buffer_put_uint(out, exchange.body_received)
-        put(out, b',"response_bytes":')
+        buffer_put_text(out, b',"response_bytes":')
         buffer_put_uint(out, exchange.body_sent)
-        put(out, b',"correlation_id":"')
+        buffer_put_text(out, b',"correlation_id":"')
         buffer_put(out, exchange.correlation_id, exchange.correlation_size)
-        put(out, b'"}\n')
+        buffer_put_text(out, b'"}\n')
         if out.size >= FLUSH_BYTES:
             self.flush()
 
@@ -87,9 +90,20 @@ cdef class AccessLog:
         buffer_put_char(&self.lines, 90)
 
 
+cdef void put_caller(Buffer* out, Principal principal) noexcept:
+    buffer_put_text(out, b',"user":')
+    put_bytes(out, NULL_TEXT if principal is None else principal.log_user)
+    buffer_put_text(out, b',"app":')
+    put_bytes(out, NULL_TEXT if principal is None else principal.log_client)
+
+
+cdef inline void put_bytes(Buffer* out, bytes text) noexcept:
+    buffer_put(out, text, len(text))
+
+
 cdef void put_service(Buffer* out, Exchange exchange) noexcept:
     if exchange.route.service is None:
-        put(out, b"null")
+        buffer_put_text(out, b"null")
     else:
         buffer_put(out, <const char*>exchange.route.service.log_name, len(exchange.route.service.log_name))
 
@@ -97,7 +111,7 @@ cdef void put_service(Buffer* out, Exchange exchange) noexcept:
 cdef void put_upstream(Buffer* out, Exchange exchange) noexcept:
     """The endpoint that was chosen, or null."""
     if exchange.pool is None:
-        put(out, b"null")
+        buffer_put_text(out, b"null")
     else:
         buffer_put(out, <const char*>exchange.pool.log_url, len(exchange.pool.log_url))
 
@@ -106,12 +120,12 @@ cdef void put_code(Buffer* out, Exchange exchange) noexcept:
     """The refusal's code; `client_closed` when the client went before there was an answer."""
     if exchange.error != NO_CODE:
         buffer_put_char(out, 34)
-        put(out, refusal(exchange.error).code)
+        buffer_put_text(out, refusal(exchange.error).code)
         buffer_put_char(out, 34)
     elif not exchange.response_complete:
-        put(out, b'"client_closed"')
+        buffer_put_text(out, b'"client_closed"')
     else:
-        put(out, b"null")
+        buffer_put_text(out, b"null")
 
 
 cdef void put_escaped(Buffer* out, const char* text, size_t size) noexcept:
@@ -124,7 +138,7 @@ cdef void put_escaped(Buffer* out, const char* text, size_t size) noexcept:
             buffer_put_char(out, 92)
             buffer_put_char(out, <char>byte)
         elif byte < 32 or byte > 126:
-            put(out, b"\\u00")
+            buffer_put_text(out, b"\\u00")
             buffer_put_char(out, digits[byte >> 4])
             buffer_put_char(out, digits[byte & 15])
         else:
@@ -133,7 +147,3 @@ cdef void put_escaped(Buffer* out, const char* text, size_t size) noexcept:
 
 cdef inline size_t min_size(size_t a, size_t b) noexcept:
     return a if a < b else b
-
-
-cdef inline void put(Buffer* out, const char* text) noexcept:
-    buffer_put(out, text, strlen(text))

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport abort, free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strlen
 
 
 cdef struct Buffer:
@@ -29,6 +29,11 @@ cdef inline void buffer_put(Buffer* buffer, const char* data, size_t size) noexc
     buffer_reserve(buffer, size)
     memcpy(buffer.data + buffer.size, data, size)
     buffer.size += size
+
+
+cdef inline void buffer_put_text(Buffer* buffer, const char* text) noexcept nogil:
+    """Appends a text that ends with a NUL."""
+    buffer_put(buffer, text, strlen(text))
 
 
 cdef inline void buffer_put_char(Buffer* buffer, char value) noexcept nogil:

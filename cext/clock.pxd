@@ -48,3 +48,7 @@ cdef class Clock:
     cdef void advance(self)
     cdef void renew_date(self) noexcept
     cdef uint64_t wall_ns(self) noexcept
+
+    cdef inline uint64_t wall_s(self) noexcept:
+        """Unix time, as of the current event."""
+        return (self.now_ns + self.wall_offset_ns) // 1000000000

@@ -2,9 +2,10 @@
 
 import logging
 
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy
 
-from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_uint
+from gateway.cext.authentication cimport write_challenge
+from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_text, buffer_put_uint
 from gateway.cext.clock cimport NEVER
 from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
@@ -210,12 +211,14 @@ cdef class Exchange:
         buffer_put(&fields, b"Content-Type: application/json\r\n", 32)
         if code == METHOD_NOT_ALLOWED:
             write_allow(self, &fields)
+        elif row.status == 401 or row.status == 403:
+            write_challenge(self, code, &fields)
         if self.retry_after_s == 0 and row.status == 503:
             self.retry_after_s = RETRY_AFTER_S
         if self.retry_after_s:
-            put_text(&fields, b"Retry-After: ")
+            buffer_put_text(&fields, b"Retry-After: ")
             buffer_put_uint(&fields, self.retry_after_s)
-            put_text(&fields, b"\r\n")
+            buffer_put_text(&fields, b"\r\n")
         write_refusal(self, row, &body)
         self.answer(row.status, &fields, &body)
         buffer_free(&fields)
@@ -367,19 +370,15 @@ cdef bint is_correlation_id(const char* value, uint32_t size) noexcept:
 
 
 cdef void write_refusal(Exchange exchange, const Row* row, Buffer* body) noexcept:
-    put_text(body, b'{"error":"')
-    put_text(body, row.message)
+    buffer_put_text(body, b'{"error":"')
+    buffer_put_text(body, row.message)
     buffer_put(body, exchange.detail.data, exchange.detail.size)
-    put_text(body, b'","code":"')
-    put_text(body, row.code)
-    put_text(body, b'","correlationId":"')
+    buffer_put_text(body, b'","code":"')
+    buffer_put_text(body, row.code)
+    buffer_put_text(body, b'","correlationId":"')
     buffer_put(body, exchange.correlation_id, exchange.correlation_size)
-    put_text(body, b'"')
+    buffer_put_text(body, b'"')
     if exchange.retry_after_s:
-        put_text(body, b',"retryAfter":')
+        buffer_put_text(body, b',"retryAfter":')
         buffer_put_uint(body, exchange.retry_after_s)
-    put_text(body, b"}")
-
-
-cdef void put_text(Buffer* buffer, const char* text) noexcept:
-    buffer_put(buffer, text, strlen(text))
+    buffer_put_text(body, b"}")

@@ -35,6 +35,9 @@ cdef enum FieldId:
     FIELD_FORWARDED_PROTO
     FIELD_FORWARDED_HOST
     FIELD_CORRELATION_ID
+    # Credentials: a service gets them only where the route says so
+    FIELD_AUTHORIZATION
+    FIELD_API_KEY
     # Set by the gateway alone, never believed
     FIELD_IDENTITY
     # `X_User_Id`: many servers read an underscore as a hyphen, so such a name could pass for ours

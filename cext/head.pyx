@@ -184,6 +184,8 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
     elif size == 9:
         if name_equals(name, 9, b"forwarded", 9):
             return FIELD_FORWARDED
+        if name_equals(name, 9, b"x-api-key", 9):
+            return FIELD_API_KEY
         if name_equals(name, 9, b"x-user-id", 9):
             return FIELD_IDENTITY
         if name_equals(name, 9, b"x-real-ip", 9):
@@ -203,7 +205,7 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
             return FIELD_NO_TRAILER
     elif size == 13:
         if name_equals(name, 13, b"authorization", 13):
-            return FIELD_NO_TRAILER
+            return FIELD_AUTHORIZATION
         if name_equals(name, 13, b"cache-control", 13):
             return FIELD_NO_TRAILER
         if name_equals(name, 13, b"content-range", 13):

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.native cimport GwBalancer, GwRoutes
+from gateway.cext.scopes cimport Scopes
 
 
 cdef enum Verdict:
@@ -28,7 +29,7 @@ cdef class Service:
     cdef bytes log_name             # the name as a JSON string
     cdef uint32_t label
     cdef object balancer
-    cdef const GwBalancer* balancer_handle
+    cdef const GwBalancer* balancer_handle  # NULL: none of its endpoints has been discovered yet
     cdef readonly list pools        # of Pool, in the order of the balancer's indexes
     cdef bytes host                 # sent as Host instead of the downstream's, or None
     cdef uint64_t connect_ms        # each timeout: 0 = none
@@ -46,6 +47,11 @@ cdef class Route:
     cdef bytes put                  # … and what stands there instead
     cdef uint64_t body_limit        # bytes, 0 = none
     cdef bytes log_path             # the pattern as a JSON string
+    cdef bint requires_caller       # without a credential, 401
+    cdef uint32_t accept            # bits of CredentialKind; 0 = credentials are not looked at
+    cdef bint forwards_token        # the service sees the bearer token that was verified
+    cdef Scopes scopes              # or None
+    cdef uint32_t grant             # number of the like of `scopes` among the plan's, below 64; 0 = too many
     cdef Stage stages[MAX_STAGES]
     cdef int stage_count
 
@@ -57,6 +63,7 @@ cdef class Plan:
     cdef bint keep_encoded_slash
     cdef readonly list routes       # of Route
     cdef readonly list services     # of Service
+    cdef object auth                # the rules of authentication, as published
     cdef list service_specs         # only until the pools are configured
     cdef Route health               # GET /health
     cdef Route unrouted             # what a refusal before any match is counted under

@@ -11,7 +11,14 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport abort, free, malloc
 from libc.string cimport memcmp, memcpy
 
+from gateway.cext.authentication cimport CREDENTIAL_API_KEY, CREDENTIAL_JWT
+from gateway.cext.scopes cimport Scopes
 from gateway.cext.stages cimport compile_stages, respond_health
+
+cdef dict CREDENTIAL_KINDS = {"jwt": CREDENTIAL_JWT, "api_key": CREDENTIAL_API_KEY}
+cdef enum:
+    # Bits of Principal.granted; bit 0 stands for none
+    MAX_GRANTS = 64
 
 
 cdef class Service:
@@ -22,9 +29,10 @@ cdef class Service:
         self.label = spec["label"]
         self.pools = pools
         weights = [endpoint["weight"] for endpoint in spec["endpoints"]]
-        # Workers start at different places of the schedule, so that they do not move in step.
-        self.balancer = _core.Balancer(spec["balance"], weights, seed)
-        self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
+        if weights:
+            # Workers start at different places of the schedule, so that they do not move in step.
+            self.balancer = _core.Balancer(spec["balance"], weights, seed)
+            self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
         self.host = spec["host"].encode() if spec["host"] else None
         self.connect_ms = milliseconds(timeouts["connect"])
         self.response_ms = milliseconds(timeouts["response"])
@@ -41,7 +49,7 @@ cdef class Route:
         self.cut = self.put = b""
 
 
-cdef Route build_route(dict spec, list services):
+cdef Route build_route(dict spec, list services, dict grants):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
@@ -50,8 +58,23 @@ cdef Route build_route(dict spec, list services):
         route.cut = spec["strip_prefix"].rstrip("/").encode()
     elif spec["replace_prefix"]:
         route.cut, route.put = (part.rstrip("/").encode() for part in spec["replace_prefix"])
+    set_callers(route, spec, grants)
     compile_stages(route)
     return route
+
+
+cdef void set_callers(Route route, dict spec, dict grants) except *:
+    """Who may use the route. `grants` numbers each demand on scopes that a plan makes."""
+    if spec["auth"] == "none":
+        return
+    route.requires_caller = spec["auth"] == "required"
+    route.forwards_token = spec["forward_token"]
+    for kind in spec["accept"]:
+        route.accept |= <uint32_t>CREDENTIAL_KINDS[kind]
+    if spec["scopes"] or spec["any_scopes"]:
+        route.scopes = Scopes(spec["scopes"], spec["any_scopes"])
+        number = grants.setdefault((route.scopes.every, route.scopes.some), len(grants) + 1)
+        route.grant = number if number < MAX_GRANTS else 0
 
 
 def milliseconds(seconds) -> int:
@@ -70,7 +93,9 @@ cdef class Plan:
         self.keep_encoded_slash = server["encoded_slashes"] == "keep"
         self.service_specs = spec["services"]
         self.services = [make_service(service) for service in spec["services"]]
-        self.routes = [build_route(route, self.services) for route in spec["routes"]]
+        grants = {}
+        self.routes = [build_route(route, self.services, grants) for route in spec["routes"]]
+        self.auth = spec.get("auth")
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health
         self.health.stage_count = 1

@@ -1,6 +1,6 @@
 """Who is calling: what `authenticate` found out, as the stages behind it read it."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from gateway.cext.native cimport GwSegment
 
@@ -23,5 +23,17 @@ cdef class Principal:
     cdef bytes fields               # the lines that tell the service who is calling
     cdef bytes log_user             # JSON strings, or null
     cdef bytes log_client
+    cdef uint32_t kind              # CredentialKind
+    cdef uint64_t looked_at         # epoch of the revocations when it was last found to be good
+    cdef uint32_t granted_by        # generation of the plan that `granted` is about
+    cdef uint64_t granted           # a bit for each `Route.grant` that its scopes cover
+    cdef dict uses                  # route label -> requests, but for …
+    cdef uint32_t used_route        # … the route used last
+    cdef uint64_t route_uses        # and its uses in a row
+    cdef bint is_listed             # its uses wait to be taken
+    cdef bint is_revoked(self, const GwSegment* segment) noexcept
+    cdef bint count_use(self, uint32_t route) noexcept
+    cdef dict take_uses(self)
+    cdef void keep_uses(self) noexcept
 
 cdef uint64_t name_hash(const GwSegment* segment, str name) noexcept

@@ -16,6 +16,10 @@ NAMES = (
     "upstream_connect_failed", "upstream_reset", "upstream_protocol_error",
     "upstream_connect_timeout", "upstream_timeout", "upstream_overloaded", "connection_limit",
     "internal_error",
+    "authentication_required", "credentials_ambiguous", "credential_not_accepted", "token_invalid",
+    "token_expired", "token_revoked", "api_key_invalid", "insufficient_scope",
+    "authentication_unavailable",
+    "upstream_unavailable",
 )
 
 CODES = {name: code for code, name in enumerate(NAMES)}

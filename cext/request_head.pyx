@@ -5,11 +5,12 @@ what the gateway has to say comes last.
 """
 
 from libc.stdint cimport uint32_t
-from libc.string cimport strlen
-
-from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_uint, buffer_reserve
+from gateway.cext.authentication cimport CREDENTIAL_JWT
+from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint, buffer_reserve
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH
 from gateway.cext.head cimport (
+    FIELD_API_KEY,
+    FIELD_AUTHORIZATION,
     FIELD_CONNECTION,
     FIELD_DATE,
     FIELD_FORWARDED,
@@ -82,6 +83,9 @@ cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_auth
         elif id == FIELD_TRAILER:
             if exchange.request_framing.kind == BODY_CHUNKED:
                 copy_field(head, i, &lines, out)
+        elif id == FIELD_AUTHORIZATION or id == FIELD_API_KEY:
+            if passes_credential(exchange, id) and not (nominations and is_nominated(head, i)):
+                copy_field(head, i, &lines, out)
         elif id == FIELD_TE:
             wants_trailers = token_in_list(field_value(head, i), head.fields[i].value_len, b"trailers", 8)
         elif id == FIELD_FORWARDED or id == FIELD_FORWARDED_PROTO or id == FIELD_FORWARDED_HOST:
@@ -90,10 +94,20 @@ cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_auth
     flush_lines(&lines, out)
     if wants_trailers:
         # TE is a matter of each hop; we pass trailers on, so we may ask for them.
-        put(out, b"TE: trailers\r\nConnection: TE\r\n")
+        buffer_put_text(out, b"TE: trailers\r\nConnection: TE\r\n")
     write_framing(exchange, out)
     write_own_fields(exchange, out)
     buffer_put(out, b"\r\n", 2)
+
+
+cdef bint passes_credential(Exchange exchange, uint32_t id) noexcept:
+    """Whether the service sees a credential. What the gateway has not looked at is none of its business; a
+    token that it has verified is good there, too; an API key is its own and lives too long to be handed on.
+    """
+    if exchange.principal is None:
+        return True
+    return id == FIELD_AUTHORIZATION and exchange.principal.kind == CREDENTIAL_JWT and (
+        exchange.route.forwards_token)
 
 
 cdef void write_request_line(Exchange exchange, Buffer* out) noexcept:
@@ -103,12 +117,12 @@ cdef void write_request_line(Exchange exchange, Buffer* out) noexcept:
     if exchange.target.has_query:
         buffer_put_char(out, 63)
         buffer_put(out, exchange.request.base + exchange.target.query_off, exchange.target.query_size)
-    put(out, b" HTTP/1.1\r\n")
+    buffer_put_text(out, b" HTTP/1.1\r\n")
 
 
 cdef void write_host(Exchange exchange, Buffer* out, bytes endpoint_authority) noexcept:
     cdef bytes host = exchange.route.service.host
-    put(out, b"Host: ")
+    buffer_put_text(out, b"Host: ")
     if host is not None:
         buffer_put(out, host, len(host))
     elif exchange.authority_size:
@@ -120,33 +134,36 @@ cdef void write_host(Exchange exchange, Buffer* out, bytes endpoint_authority) n
 
 cdef void write_framing(Exchange exchange, Buffer* out) noexcept:
     if exchange.request_framing.kind == BODY_LENGTH:
-        put(out, b"Content-Length: ")
+        buffer_put_text(out, b"Content-Length: ")
         buffer_put_uint(out, exchange.request_framing.length)
         buffer_put(out, b"\r\n", 2)
     elif exchange.request_framing.kind == BODY_CHUNKED:
-        put(out, b"Transfer-Encoding: chunked\r\n")
+        buffer_put_text(out, b"Transfer-Encoding: chunked\r\n")
     if exchange.expects_continue:
-        put(out, b"Expect: 100-continue\r\n")
+        buffer_put_text(out, b"Expect: 100-continue\r\n")
 
 
 cdef void write_own_fields(Exchange exchange, Buffer* out) noexcept:
     cdef bint has_proto = False, has_host = False
-    put(out, b"X-Forwarded-For: ")
+    buffer_put_text(out, b"X-Forwarded-For: ")
     if exchange.trusted:
         has_proto = head_has(&exchange.request, FIELD_FORWARDED_PROTO)
         has_host = head_has(&exchange.request, FIELD_FORWARDED_HOST)
         write_forwarded_for(&exchange.request, out)
-    put(out, exchange.peer)
+    buffer_put_text(out, exchange.peer)
     if not has_proto:
-        put(out, b"\r\nX-Forwarded-Proto: ")
-        put(out, exchange.scheme)
+        buffer_put_text(out, b"\r\nX-Forwarded-Proto: ")
+        buffer_put_text(out, exchange.scheme)
     if not has_host and exchange.authority_size:
-        put(out, b"\r\nX-Forwarded-Host: ")
+        buffer_put_text(out, b"\r\nX-Forwarded-Host: ")
         buffer_put(out, exchange.request.base + exchange.authority_off, exchange.authority_size)
-    put(out, b"\r\nVia: 1.1 gateway\r\nX-Correlation-ID: " if exchange.http_minor
-        else b"\r\nVia: 1.0 gateway\r\nX-Correlation-ID: ")
+    buffer_put_text(out, b"\r\nVia: 1.")
+    buffer_put_char(out, <char>(48 + exchange.http_minor))
+    buffer_put_text(out, b" gateway\r\nX-Correlation-ID: ")
     buffer_put(out, exchange.correlation_id, exchange.correlation_size)
     buffer_put(out, b"\r\n", 2)
+    if exchange.principal is not None:
+        buffer_put(out, exchange.principal.fields, len(exchange.principal.fields))
 
 
 cdef void write_forwarded_for(const Head* head, Buffer* out) noexcept:
@@ -192,7 +209,3 @@ cdef bint is_nominated(const Head* head, unsigned int index) noexcept:
             if token_in_list(field_value(head, i), head.fields[i].value_len, name, size):
                 return True
     return False
-
-
-cdef inline void put(Buffer* out, const char* text) noexcept:
-    buffer_put(out, text, strlen(text))

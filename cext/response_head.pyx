@@ -1,9 +1,7 @@
 """Serialises a response anew: hop-by-hop fields go, framing and correlation id are the gateway's."""
 
 from libc.stdint cimport uint32_t
-from libc.string cimport strlen
-
-from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_uint
+from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint
 from gateway.cext.framing cimport BODY_LENGTH, BODY_NONE
 from gateway.cext.head cimport (
     FIELD_CONNECTION,
@@ -37,7 +35,7 @@ cdef void write_status_line(int status, Buffer* out) noexcept:
     buffer_put(out, b"HTTP/1.1 ", 9)
     buffer_put_uint(out, <uint32_t>status)
     buffer_put_char(out, 32)
-    put(out, reason_phrase(status))
+    buffer_put_text(out, reason_phrase(status))
     buffer_put(out, b"\r\n", 2)
 
 
@@ -67,7 +65,7 @@ cdef void write_response_head(Exchange exchange, const Head* head, Persistence p
     if exchange.response_framing.kind == BODY_LENGTH:
         write_length(exchange.response_framing.length, out)
     elif chunked:
-        put(out, b"Transfer-Encoding: chunked\r\n")
+        buffer_put_text(out, b"Transfer-Encoding: chunked\r\n")
     write_own_fields(exchange, persistence, NULL if has_date else date, out)
 
 
@@ -103,9 +101,9 @@ cdef void write_own_fields(Exchange exchange, Persistence persistence, const cha
         buffer_put(out, date, DATE_BYTES)
         buffer_put(out, b"\r\n", 2)
     if persistence == CLOSE:
-        put(out, b"Connection: close\r\n")
+        buffer_put_text(out, b"Connection: close\r\n")
     elif persistence == PERSIST_HTTP10:
-        put(out, b"Connection: keep-alive\r\n")
+        buffer_put_text(out, b"Connection: keep-alive\r\n")
     buffer_put(out, exchange.answer_fields.data, exchange.answer_fields.size)
     buffer_put(out, b"X-Correlation-ID: ", 18)
     buffer_put(out, exchange.correlation_id, exchange.correlation_size)
@@ -116,7 +114,3 @@ cdef void write_length(size_t length, Buffer* out) noexcept:
     buffer_put(out, b"Content-Length: ", 16)
     buffer_put_uint(out, length)
     buffer_put(out, b"\r\n", 2)
-
-
-cdef inline void put(Buffer* out, const char* text) noexcept:
-    buffer_put(out, text, strlen(text))

@@ -7,6 +7,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp, memset
 
+from gateway.cext.authentication cimport authenticate, authorize
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_reserve
 from gateway.cext.framing cimport BODY_LENGTH
 from gateway.cext.head cimport TARGET_ASTERISK
@@ -20,21 +21,31 @@ from gateway.cext.native cimport (
     gw_routes_allow,
     gw_routes_match,
 )
-from gateway.cext.plan cimport GO, REFUSED, Service
+from gateway.cext.plan cimport GO, REFUSED, Service, Stage
 from gateway.cext.pool cimport Pool
 from gateway.cext.refusal cimport (
     BAD_PATH,
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
     ROUTE_NOT_FOUND,
+    UPSTREAM_UNAVAILABLE,
     Code,
 )
 
 cdef void compile_stages(Route route) noexcept:
     """The order, once."""
-    route.stages[0] = transform
-    route.stages[1] = forward
-    route.stage_count = 2
+    route.stage_count = 0
+    if route.accept:
+        add(route, authenticate)
+    if route.scopes is not None:
+        add(route, authorize)
+    add(route, transform)
+    add(route, forward)
+
+
+cdef void add(Route route, Stage stage) noexcept:
+    route.stages[route.stage_count] = stage
+    route.stage_count += 1
 
 
 cdef Verdict refuse(Exchange exchange, Code code) noexcept:
@@ -145,8 +156,12 @@ cdef bint starts_with_segment(const char* path, size_t size, const char* prefix,
 cdef Verdict forward(Exchange exchange) noexcept:
     """Chooses an endpoint and takes a connection of its pool, at once or when one is free."""
     cdef Service service = exchange.route.service
-    cdef uint32_t index = gw_balancer_pick(service.balancer_handle, exchange.worker.random())
-    cdef Pool pool = <Pool>service.pools[index]
+    cdef uint32_t index
+    cdef Pool pool
+    if service.balancer_handle == NULL:
+        return refuse(exchange, UPSTREAM_UNAVAILABLE)
+    index = gw_balancer_pick(service.balancer_handle, exchange.worker.random())
+    pool = <Pool>service.pools[index]
     if service.total_ms:
         exchange.deadline_ms = exchange.total_ms = exchange.worker.clock.now_ms + service.total_ms
     return pool.acquire(exchange, False)

@@ -4,10 +4,11 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from gateway.cext.access_log cimport AccessLog
 from gateway.cext.address cimport sockaddr
+from gateway.cext.authentication cimport Credentials
 from gateway.cext.clock cimport Clock
 from gateway.cext.exchange cimport Downstream, Exchange
 from gateway.cext.listener cimport Listener
-from gateway.cext.native cimport GwRegion
+from gateway.cext.native cimport GwRegion, GwSegment
 from gateway.cext.plan cimport Plan
 from gateway.cext.poller cimport Poller
 
@@ -15,7 +16,11 @@ from gateway.cext.poller cimport Poller
 cdef class Worker:
     cdef readonly object loop
     cdef object segment
+    cdef const GwSegment* segment_address
     cdef const GwRegion* region
+    cdef object authenticator       # (kind, credential, peer) -> awaitable, or None
+    cdef Credentials credentials
+    cdef list used                  # principals with an API key that have been used since the last report
     cdef Clock clock
     cdef Poller poller
     cdef Listener listener          # or None

@@ -22,6 +22,7 @@ from gateway.cext.native cimport (
 )
 from gateway.cext.plan cimport Service
 from gateway.cext.pool cimport Pool
+from gateway.cext.principal cimport Principal
 
 # Resolution of timeouts, heartbeat and log flush. Ten wake-ups a second cost nothing that can be measured.
 TICK_S = 0.1
@@ -32,10 +33,16 @@ cdef const char* HEX_PAIRS = HEX
 
 
 cdef class Worker:
-    def __init__(self, loop, segment, slot: int, plan: bytes, access_log=None):
-        """Raises ValueError when the plan is not one."""
+    def __init__(self, loop, segment, slot: int, plan: bytes, access_log=None, authenticator=None):
+        """`authenticator(kind, credential, peer)` is awaited for a credential that the cache does not have.
+        Raises ValueError when the plan is not one.
+        """
         self.loop = loop
         self.segment = segment
+        self.segment_address = <const GwSegment*><uintptr_t>segment.address
+        self.authenticator = authenticator
+        self.credentials = Credentials(segment)
+        self.used = []
         self.region = <const GwRegion*><uintptr_t>segment.worker_address(slot)
         self.clock = Clock()
         self.poller = Poller(loop)
@@ -83,7 +90,13 @@ cdef class Worker:
             (<Pool>self.pools[key]).retire()
             self.retired.append(self.pools[key])
         self.pools = pools
+        if self.plan is not None and self.plan.auth != compiled.auth:
+            self.credentials.clear()
         self.plan = compiled
+
+    def forget_credentials(self) -> None:
+        """What was verified so far may no longer hold: have each credential verified anew."""
+        self.credentials.clear()
 
     # --- connections ------------------------------------------------------------------------------
 
@@ -176,9 +189,21 @@ cdef class Worker:
         if self.retired:
             self.retired = [pool for pool in self.retired if (<Pool>pool).open or (<Pool>pool).queued]
 
+    def take_usage(self) -> list:
+        """Uses of API keys since the last call: (id of the key, path of the route, requests)."""
+        cdef list usage = []
+        for principal in self.used:
+            for label, count in (<Principal>principal).take_uses().items():
+                usage.append(((<Principal>principal).key, self.segment.label(label), count))
+        self.used = []
+        return usage
+
     cdef void record(self, Exchange exchange) noexcept:
         """The end of every exchange: metrics and access log."""
         cdef uint64_t duration_ns = self.clock.now_ns - exchange.started_ns
+        if exchange.principal is not None and exchange.principal.key_hash:
+            if exchange.principal.count_use(exchange.route.label):
+                self.used.append(exchange.principal)
         gw_metrics_observe(self.region, exchange.route.label, exchange.route.service_label,
                            exchange.method_id, <uint32_t>exchange.status, duration_ns)
         if self.access_log is not None:

@@ -10,6 +10,7 @@ supervisor ``drain``             timeout_s: stop accepting, finish, exit
 supervisor ``reopen_logs``
 supervisor ``exit``              leave now
 supervisor ``load``              generation: read and compile the configuration (control)
+supervisor ``refresh``           generation: the Plan in force with the endpoints of now (control)
 supervisor ``published``         publication: what is in force now (control)
 supervisor ``status``            id, status: the answer to ``status`` (control)
 child      ``ready``             generation: it serves
@@ -19,6 +20,8 @@ worker     ``report``            connections, exchanges: its load
 control    ``loaded``            publication
 control    ``problems``          generation, problems: list of text
 control    ``reload``            the watched file has changed
+control    ``endpoints``         discovered endpoints have changed, or have been waited for
+control    ``discovery``         services: what is known of discovered services
 control    ``status``            id: asks for the status document
 ========== ===================== =======================================================
 """

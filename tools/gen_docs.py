@@ -34,6 +34,7 @@ from gateway.control.publication import Publication
 from gateway.control.status import status_app
 from gateway.control.store_link import StoreLink
 from gateway.errors import REFUSALS
+from gateway.upstreams.discovery.watch import Report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _PART = re.compile(
@@ -99,7 +100,8 @@ async def _scrape() -> str:
     def send(message: Message) -> None:
         instance.on_answer(message["id"], status)
 
-    instance = Instance(send, segment, Publication(1, "{}", {}, 1.0))
+    report = Report("name", "dns A name", "ok", (), confirmed=0.0, failures=0)
+    instance = Instance(send, segment, Publication(1, "{}", {}, 1.0), lambda: [report])
     link = StoreLink("sqlite:///none", Path("/nonexistent"), lambda: None, lambda text: None)
     transport = httpx.ASGITransport(status_app(instance, link.families))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

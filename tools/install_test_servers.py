@@ -11,14 +11,19 @@ PROGRAMS = {
     "strace": "strace",
     "redis-server": "redis-server",
     "postgres": "postgresql",
+    "dnsmasq": "dnsmasq-base",
+    "openssl": "openssl",
 }
 """Program looked for -> Debian package that has it."""
 
 
 def is_missing(program: str) -> bool:
-    """Whether it is neither in PATH nor where Debian keeps PostgreSQL's programs."""
-    kept_apart = Path("/usr/lib/postgresql").glob(f"*/bin/{program}")
-    return shutil.which(program) is None and not any(kept_apart)
+    """Whether it is neither in PATH nor where Debian keeps servers and PostgreSQL's programs."""
+    kept_apart = [
+        Path("/usr/sbin") / program,
+        *Path("/usr/lib/postgresql").glob(f"*/bin/{program}"),
+    ]
+    return shutil.which(program) is None and not any(path.exists() for path in kept_apart)
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
 
 from gateway._core import Segment
 
@@ -16,8 +17,15 @@ class Worker:
         slot: int,
         plan: bytes,
         access_log: Callable[[bytes], None] | None = None,
+        authenticator: Callable[[Literal["jwt", "api_key"], bytes, str], Awaitable[Any]]
+        | None = None,
     ) -> None:
-        """`access_log` gets whole JSON lines in batches. Raises ValueError for a bad plan."""
+        """`access_log` gets whole JSON lines in batches. Raises ValueError for a bad plan.
+
+        `authenticator(kind, credential, peer)` is awaited for a credential that has not been
+        verified yet. It returns a caller (user, client, key, session, scopes, claims, issued_s,
+        expires_s) or the code of a refusal.
+        """
 
     connections: int
     """Open downstream connections."""
@@ -39,8 +47,14 @@ class Worker:
     def install(self, plan: bytes) -> None:
         """Swap the plan; running exchanges keep theirs. Raises ValueError for a bad plan."""
 
+    def forget_credentials(self) -> None:
+        """What was verified so far may no longer hold: have each credential verified anew."""
+
     def drain(self) -> None:
         """Take no further requests: idle connections close, busy ones after their answer."""
+
+    def take_usage(self) -> list[tuple[str, str, int]]:
+        """Uses of API keys since the last call: id of the key, path of the route, requests."""
 
     def close(self) -> None:
         """End every connection and the tick. The loop has to turn once more for it."""

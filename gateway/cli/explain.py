@@ -119,6 +119,8 @@ def _print_decision(query: "Query", explanation: "Explanation") -> None:
         _line("", f"{{{name}}} = {value}")
     _line("service", f"{service.name}, {service.balance}")
     total = sum(endpoint.weight for endpoint in service.endpoints)
+    if service.discovery is not None:
+        _line("", f"endpoints are discovered: {service.discovery}")
     for endpoint in service.endpoints:
         share = 100 * endpoint.weight / total
         _line("", f"{endpoint.url}  weight {endpoint.weight} ({share:.3g} %)")

@@ -13,6 +13,8 @@ from gateway.cli.options import config_options, load_or_exit
 
 RUN_DIR = "server.run_dir"
 RUN_DIR_VARIABLE = "GATEWAY_SERVER__RUN_DIR"
+MAX_ENDPOINTS = 10
+"""Of one service, in `gateway status`: a screen has room for a few services."""
 
 
 @click.command()
@@ -126,6 +128,22 @@ def _status_lines(document: Mapping[str, Any]) -> list[str]:
     lines.append(_process_row("control", document["control"]))
     for worker in document["workers"]:
         lines.append(_process_row(f"worker {worker['slot']}", worker))
+    for service in document["discovery"]:
+        lines += _discovered_lines(service)
+    return lines
+
+
+def _discovered_lines(service: Mapping[str, Any]) -> list[str]:
+    """The endpoints in use, and how long ago their source last named them."""
+    age_s, endpoints = service["age_s"], service["endpoints"]
+    age = "never confirmed" if age_s is None else f"confirmed {age_s:.0f} s ago"
+    lines = [
+        f"{service['service']}  from {service['source']}  {service['state']}  "
+        f"{len(endpoints)} endpoints, {age}"
+    ]
+    lines += [f"  {each['url']}  weight {each['weight']}" for each in endpoints[:MAX_ENDPOINTS]]
+    if len(endpoints) > MAX_ENDPOINTS:
+        lines.append(f"  … and {len(endpoints) - MAX_ENDPOINTS} more; --json has all")
     return lines
 
 

@@ -21,15 +21,23 @@ Finding = tuple[Path, str]
 
 CRITERIA = frozenset({"path", "host", "methods", "headers", "query", "priority"})
 """The keys of a route that decide what it matches."""
+INSTANCES = frozenset({"endpoints", "discovery"})
+"""The keys of a service that say who answers."""
 
 
 def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
-    """Every service has endpoints, and at least one of them gets requests."""
+    """Every service has endpoints or finds some, and at least one of them gets requests."""
     for name, service in services.items():
         if service is None:
             continue
         path = ("services", name, "endpoints")
-        if not service.endpoints:
+        if service.discovery is not None:
+            if service.endpoints:
+                message = "and endpoints exclude each other; keep one of them"
+                yield ("services", name, "discovery"), message
+        elif "endpoints" not in service.model_fields_set:
+            yield ("services", name), "needs endpoints, or discovery to find them"
+        elif not service.endpoints:
             yield path, "is empty; a service needs at least one endpoint"
         elif not any(endpoint.weight for endpoint in service.endpoints):
             yield path, "all weights are 0; no endpoint would get a request"

@@ -18,7 +18,7 @@ from gateway.config.plan import (
 from gateway.config.routes import Predicate, Route
 from gateway.config.schema import Config
 from gateway.config.server import Server
-from gateway.config.services import Service
+from gateway.config.services import Service, parse_endpoint_url
 
 Intern = Callable[[str], int]
 """Text → its id in the segment's label table, the same at every call."""
@@ -72,14 +72,20 @@ def _service(name: str, service: Service, intern: Intern) -> PlannedService:
         host=service.host,
         balance=service.balance,
         endpoints=tuple(
-            PlannedEndpoint(endpoint.url, *endpoint.target, endpoint.weight)
+            plan_endpoint(endpoint.url, endpoint.weight, zone=None)
             for endpoint in service.endpoints
         ),
         timeouts=PlannedTimeouts(
             timeouts.connect, timeouts.response, timeouts.idle, timeouts.total
         ),
         pool=PlannedPool(pool.max_connections, pool.max_queue, pool.idle_timeout),
+        discovery=service.discovery.source.title if service.discovery else None,
     )
+
+
+def plan_endpoint(url: str, weight: int, zone: str | None) -> PlannedEndpoint:
+    """An endpoint as the workers know it. ValueError if the URL is not one."""
+    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone)
 
 
 def _route(route: Route, service: int, body: int, intern: Intern) -> PlannedRoute:
@@ -97,6 +103,11 @@ def _route(route: Route, service: int, body: int, intern: Intern) -> PlannedRout
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
+        auth=route.auth,
+        accept=route.accept,
+        scopes=route.scopes.all,
+        any_scopes=route.scopes.any,
+        forward_token=route.forward_token,
     )
 
 

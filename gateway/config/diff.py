@@ -86,7 +86,8 @@ def _flatten(config: Config) -> _Flat:
     for name, service in data["services"].items():
         path = f"services.{name}"
         weights = {endpoint["url"]: endpoint["weight"] for endpoint in service.pop("endpoints")}
-        flat.services[path] = {"endpoints": list(weights)}
+        found = service.get("discovery")
+        flat.services[path] = {"discovery": found} if found else {"endpoints": list(weights)}
         flat.values |= {f"{path}.endpoints[{url}].weight": n for url, n in weights.items()}
         flat.add(service, path)
     for route in data["routes"]:

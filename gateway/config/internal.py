@@ -36,9 +36,10 @@ def internal_service(run_dir: str, intern: Intern) -> PlannedService:
         label=intern(IDENTITY_SERVICE),
         host=None,
         balance="weighted_round_robin",
-        endpoints=(PlannedEndpoint(f"unix://{path}", None, None, path, 1),),
+        endpoints=(PlannedEndpoint(f"unix://{path}", None, None, path, 1, None),),
         timeouts=PlannedTimeouts(connect=1.0, response=15.0, idle=15.0, total=30.0),
         pool=PlannedPool(max_connections=64, max_queue=128, idle_timeout=IDLE_S),
+        discovery=None,
     )
 
 
@@ -64,4 +65,9 @@ def _route(path: str, methods: tuple[str, ...], service: int, intern: Intern) ->
         strip_prefix=None,
         replace_prefix=None,
         body=BODY_LIMIT,
+        auth="none",
+        accept=(),
+        scopes=(),
+        any_scopes=(),
+        forward_token=True,
     )

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from gateway.config.auth import Auth
 from gateway.config.checks import (
     CRITERIA,
+    INSTANCES,
     Finding,
     check_providers,
     check_references,
@@ -176,9 +177,9 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
     raw_routes = raw_routes if isinstance(raw_routes, list) else []
     services: Mapping[str, Service | None]
     if config is None:
-        services = {name: _salvage(Service, raw) for name, raw in raw_services.items()}
+        services = {name: _salvage(Service, raw, INSTANCES) for name, raw in raw_services.items()}
         routes = [_salvage(Route, raw, CRITERIA) for raw in raw_routes]
-        auth = _salvage(Auth, data.get("auth")) or Auth()
+        auth = _salvage(Auth, data.get("auth"), frozenset()) or Auth()
     else:
         services, routes, auth = config.services, list(config.routes), config.auth
     return [
@@ -191,7 +192,7 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
 
 
 def _salvage(
-    section: type[SectionType], data: Any, indispensable: frozenset[str] = frozenset()
+    section: type[SectionType], data: Any, indispensable: frozenset[str]
 ) -> SectionType | None:
     """The section without the keys that are wrong, if it can do without them."""
     try:

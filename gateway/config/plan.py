@@ -43,6 +43,8 @@ class PlannedEndpoint:
     port: int | None
     unix: str | None
     weight: int
+    zone: str | None
+    """Where it runs, if its source says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class PlannedService:
     endpoints: tuple[PlannedEndpoint, ...]
     timeouts: PlannedTimeouts
     pool: PlannedPool
+    discovery: str | None
+    """The source that finds the endpoints, for people. Then there may be none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,14 @@ class PlannedRoute:
     replace_prefix: tuple[str, str] | None
     """What to take from the beginning of the path, and what to put in its place."""
     body: int
+    auth: Literal["required", "optional", "none"]
+    accept: tuple[str, ...]
+    """Of ``jwt`` and ``api_key``."""
+    scopes: tuple[str, ...]
+    """All of these …"""
+    any_scopes: tuple[str, ...]
+    """… and one of these."""
+    forward_token: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_pattern
 from gateway.config.section import Section
 from gateway.config.values import (
+    Flag,
     OneOrMany,
     OptionalSize,
     Table,
     Text,
     WholeNumber,
+    parse_flag,
     parse_text,
     shown,
     text_schema,
@@ -43,6 +45,13 @@ def parse_field_name(value: object) -> str:
     return value
 
 
+def parse_scope(value: object) -> str:
+    """One scope (RFC 6749 section 3.3), which stands in a list that is separated by blanks."""
+    if not isinstance(value, str) or not re.fullmatch(r"[!#-\[\]-~]{1,128}", value):
+        raise ValueError(f"must be a scope such as content:read, not {shown(value)}")
+    return value
+
+
 def parse_printable(value: object) -> str:
     """Text without control characters: nothing else arrives in a field or a query."""
     text = parse_text(value)
@@ -53,11 +62,7 @@ def parse_printable(value: object) -> str:
 
 def parse_present(value: object) -> bool | None:
     """``true``: the name must occur. ``false``: it must not."""
-    if value in ("true", "false"):
-        return value == "true"
-    if value is None or isinstance(value, bool):
-        return value
-    raise ValueError(f"must be true or false, not {shown(value)}")
+    return None if value is None else parse_flag(value)
 
 
 Printable = Annotated[str, BeforeValidator(parse_printable)]
@@ -68,6 +73,7 @@ RouteName = Annotated[
 Method = Annotated[str, PlainValidator(parse_method), text_schema("method")]
 HostPattern = Annotated[str, PlainValidator(parse_host_pattern), text_schema("host pattern")]
 PathPattern = Annotated[str, PlainValidator(parse_path_pattern), text_schema("path pattern", "/.*")]
+ScopeName = Annotated[str, PlainValidator(parse_scope), text_schema("scope")]
 LiteralPath = Annotated[str, PlainValidator(parse_path), text_schema("path", "/.*")]
 
 
@@ -120,6 +126,22 @@ class RouteLimits(Section):
     """Size of a request's body; by default `server.limits.body`."""
 
 
+class Scopes(Section):
+    """What the caller must be allowed. A list alone means `all`."""
+
+    shorthand = ("array", "string")
+
+    all: OneOrMany[ScopeName] = ()
+    """Every one of these …"""
+    any: OneOrMany[ScopeName] = ()
+    """… and at least one of these, if there are any."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        return value if isinstance(value, dict | None) else {"all": value}
+
+
 class Route(Section):
     """Which requests go to which service. The most specific route wins, wherever it stands."""
 
@@ -143,6 +165,17 @@ class Route(Section):
     """The beginning of the path that the service does not see."""
     replace_prefix: ReplacePrefix | None = None
     """Another beginning for the path that the service sees."""
+    auth: Literal["required", "optional", "none"] = "required"
+    """Whether callers must say who they are. `optional` lets through who does not; `none` does not
+    look."""
+    accept: OneOrMany[Literal["jwt", "api_key"]] = ("jwt", "api_key")
+    """By what: `jwt` in `Authorization: Bearer`, `api_key` in `X-API-Key` or `Authorization:
+    ApiKey`."""
+    scopes: Scopes = Scopes()
+    """What the caller must be allowed: `[read]`, or `{any: [read, write]}`. `content:*` covers
+    `content:read`."""
+    forward_token: Flag = True
+    """Whether the service gets the verified bearer token as well. API keys never go on."""
     limits: RouteLimits = RouteLimits()
     """Limits of this route, in place of the server's."""
 

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, PlainValidator, model_validator
+from pydantic import BeforeValidator, ConfigDict, PlainValidator, model_validator
 
 from gateway.config.addresses import parse_host, parse_port
+from gateway.config.discovery import Discovery
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
@@ -157,8 +158,14 @@ class Pool(Section):
 class Service(Section):
     """An upstream: interchangeable endpoints and how to talk to them."""
 
-    endpoints: Annotated[tuple[Endpoint, ...], BeforeValidator(empty_if_none)]
-    """The instances of the service: URLs, or `{url, weight}`."""
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["endpoints"]}, {"required": ["discovery"]}]}
+    )
+
+    endpoints: Annotated[tuple[Endpoint, ...], BeforeValidator(empty_if_none)] = ()
+    """The instances of the service: URLs, or `{url, weight}`. Either these or `discovery`."""
+    discovery: Discovery | None = None
+    """Where the instances are found while the gateway runs, in place of `endpoints`."""
     balance: Literal["weighted_round_robin", "weighted_random"] = "weighted_round_robin"
     """How an endpoint is chosen for a request."""
     timeouts: Timeouts = Timeouts()

@@ -10,6 +10,7 @@ from gateway.control.publication import Publication
 
 if TYPE_CHECKING:
     from gateway._core import Segment
+    from gateway.upstreams.discovery.watch import Report
 
 __all__ = ["Instance"]
 
@@ -23,10 +24,16 @@ class Instance:
     """Asks the supervisor, which alone knows its children, for the status document."""
 
     def __init__(
-        self, send: Callable[[Message], None], segment: "Segment", publication: Publication
+        self,
+        send: Callable[[Message], None],
+        segment: "Segment",
+        publication: Publication,
+        discovered: "Callable[[], list[Report]]" = list,
     ) -> None:
         self.segment = segment
         self.publication = publication
+        self.discovered = discovered
+        """Tells of the services whose endpoints are discovered."""
         self._send = send
         self._ids = itertools.count()
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}

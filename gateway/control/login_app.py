@@ -191,8 +191,11 @@ class LoginApp:
 
     async def _jwks(self, request: Request) -> Response:
         service = self._service()
+        keys = service.jwks()
+        if not keys:  # an empty set would be kept by those who ask
+            return _refusal(request, _Refused("login_unavailable", retry_after_s=1))
         headers = {"cache-control": f"public, max-age={service.jwks_max_age_s}"}
-        body = orjson.dumps({"keys": service.jwks()})
+        body = orjson.dumps({"keys": keys})
         return Response(body, headers=headers, media_type="application/jwk-set+json")
 
     # --- what a request says ---------------------------------------------------------------------

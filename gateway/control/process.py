@@ -1,7 +1,8 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
-Today: status port, admin API, store, logins, and loading and compiling the configuration. If it
-dies, the workers go on with the Plan they have, and the supervisor starts it again.
+Today: status port, admin API, store, logins, loading and compiling the configuration, and the
+discovery of endpoints. If it dies, the workers go on with the Plan they have, and the supervisor
+starts it again.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from gateway.channel import ChannelProtocol, Message
 from gateway.config import ConfigError
 from gateway.config.auth import Auth
 from gateway.config.schema import Config
+from gateway.control.endpoints import Endpoints
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
@@ -75,7 +77,11 @@ class _Process:
         self._task = task
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
-        self._instance = Instance(self._channel.send, task.segment, task.publication)
+        self._endpoints = Endpoints(self._channel.send, task.publication)
+        self._instance = Instance(
+            self._channel.send, task.segment, task.publication, self._endpoints.reports
+        )
+        self._loading: asyncio.Task[None] | None = None
         self._link = StoreLink(
             task.started_with.store.url,
             Path(task.started_with.server.run_dir),
@@ -97,6 +103,7 @@ class _Process:
             loop.create_task(self._serve_admin()),
             loop.create_task(self._beat()),
             loop.create_task(self._link.run()),
+            loop.create_task(self._endpoints.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
@@ -172,9 +179,14 @@ class _Process:
     def _on_message(self, message: Message) -> None:
         match message["type"]:
             case "load":
-                self._load(message["generation"])
+                loading = self._load(message["generation"])
+                self._loading = asyncio.get_running_loop().create_task(loading)
+            case "refresh":
+                self._loaded(self._endpoints.refresh(message["generation"]))
             case "published":
-                self._instance.publication = Publication.from_message(message["publication"])
+                publication = Publication.from_message(message["publication"])
+                self._instance.publication = publication
+                self._endpoints.published(publication)
                 if self._identity is not None:
                     self._identity.apply(self._auth(), self._trusted_proxies())
             case "answer":
@@ -182,11 +194,11 @@ class _Process:
             case "exit":
                 self._leaving.set()
 
-    def _load(self, generation: int) -> None:
+    async def _load(self, generation: int) -> None:
         """Answer with the publication or with the problems.
 
-        On the loop: the status port waits for the tens of milliseconds that a large file takes,
-        and nothing else runs here meanwhile that could see half a change.
+        The file is read on the loop: the status port waits for the tens of milliseconds that a
+        large one takes, and nothing else runs here meanwhile that could see half a change.
         """
         task = self._task
         try:
@@ -194,6 +206,7 @@ class _Process:
             publication = publish(
                 loaded, task.segment.intern, generation, task.started_with, self._link.stored
             )
+            publication = await self._endpoints.fill(publication)
         except ConfigError as error:
             problems = [str(problem) for problem in error.problems]
         except Exception as error:
@@ -204,10 +217,12 @@ class _Process:
                 log.error(
                     "%s %s of the store is in quarantine: %s", row.kind, row.name, row.problem
                 )
-            message = {"type": "loaded", "publication": publication.to_message()}
-            self._channel.send(message)
+            self._loaded(publication)
             return
         self._channel.send({"type": "problems", "generation": generation, "problems": problems})
+
+    def _loaded(self, publication: Publication) -> None:
+        self._channel.send({"type": "loaded", "publication": publication.to_message()})
 
 
 def _announce_admin_token(text: str) -> None:

@@ -1,6 +1,6 @@
 """What one load of the configuration yields: the Plan, and what people may see of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gateway.config.stored import Quarantined
@@ -23,6 +23,9 @@ class Publication:
     runs."""
     quarantined: tuple[Quarantined, ...] = ()
     """Rows of the store that are not in force, and why."""
+    discovery: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Service → how its endpoints are discovered, for `Discovery.from_message`. With secrets, so it
+    goes over channels and nowhere else."""
 
     def to_message(self) -> dict[str, Any]:
         """For a channel; ``from_message`` is the way back."""

@@ -57,6 +57,11 @@ def publish(
         drain_timeout_s=config.server.drain_timeout,
         needs_restart=needs_restart,
         quarantined=quarantined,
+        discovery={
+            name: service.discovery.to_message()
+            for name, service in config.services.items()
+            if service.discovery is not None
+        },
     )
 
 

@@ -1,10 +1,11 @@
 """The status port: probes, the status document, metrics. Read-only, no secrets."""
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Callable
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
@@ -17,6 +18,9 @@ from gateway.config.stored import KINDS
 from gateway.control.hygiene import OneHost, ReadOnly, any_host
 from gateway.control.instance import Instance
 from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
+
+if TYPE_CHECKING:
+    from gateway.upstreams.discovery.watch import Report
 
 __all__ = ["json_response", "status_app"]
 
@@ -78,6 +82,7 @@ class _StatusPort:
         """All counters in the Prometheus text format, and which processes are up."""
         families = [Family("gateway_build_info", "gauge", "The version.", [(_VERSION, 1)])]
         families += [self._quarantined(), *self._more()]
+        families += _discovery(self._instance.discovered(), time.monotonic())
         with contextlib.suppress(TimeoutError):  # the counters are worth having without it
             families += _families(await self._instance.status())
         text = render(self._instance.segment.collect(), families)
@@ -110,4 +115,33 @@ def _families(status: dict[str, Any]) -> list[Family]:
             [({}, accepted)],
         ),
         Family("gateway_uptime_seconds", "gauge", "Since the start.", [({}, status["uptime_s"])]),
+    ]
+
+
+def _discovery(reports: "list[Report]", now: float) -> list[Family]:
+    labelled = [({"service": report.service}, report) for report in reports]
+    ages = [
+        (labels, now - report.confirmed)
+        for labels, report in labelled
+        if report.confirmed is not None
+    ]
+    return [
+        Family(
+            "gateway_discovery_endpoints",
+            "gauge",
+            "Endpoints in use of a service whose endpoints are discovered.",
+            [(labels, len(report.endpoints)) for labels, report in labelled],
+        ),
+        Family(
+            "gateway_discovery_age_seconds",
+            "gauge",
+            "Since the source last named endpoints.",
+            ages,
+        ),
+        Family(
+            "gateway_discovery_failures_total",
+            "counter",
+            "Times that the source could not be asked.",
+            [(labels, report.failures) for labels, report in labelled],
+        ),
     ]

@@ -179,7 +179,8 @@ def _write_config(directory: Path, listeners: Mapping[str, Listener], options: D
                 for name, listener in listeners.items()
             ),
             routes="\n".join(
-                f'  - {{ path: "/{name}/{{path...}}", service: {name}, strip_prefix: /{name} }}'
+                f'  - {{ path: "/{name}/{{path...}}", service: {name}, '
+                f"strip_prefix: /{name}, auth: none }}"
                 for name in listeners
             ),
         )

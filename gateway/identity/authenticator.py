@@ -58,10 +58,12 @@ class Authenticator:
         """``on_change``: what has been verified so far may no longer hold; verify it anew."""
         self._segment = segment
         self._on_change = on_change
+        self._epoch = 0
+        """Grows when what was verified before may no longer hold."""
         self._clock = clock
         self._wait_s = wait_s
         self._authority = Authority(
-            run_dir / AUTHORITY_SOCKET, self._trust_changed, on_change, wait_s=wait_s
+            run_dir / AUTHORITY_SOCKET, self._trust_changed, self._forget, wait_s=wait_s
         )
         self._verifier: Verifier | None = None
         self._revocations_known = True
@@ -94,10 +96,11 @@ class Authenticator:
         ``peer`` is for the log. ``fingerprint`` is what a client shows with a token that is bound
         to it.
         """
-        if kind == "jwt":
-            found = await self._token(credential)
-        else:
-            found = await self._api_key(credential)
+        look = self._token if kind == "jwt" else self._api_key
+        epoch = self._epoch
+        found = await look(credential)
+        if epoch != self._epoch:  # something changed meanwhile; it would be remembered too long
+            found = await look(credential)
         if isinstance(found, Caller):
             found = self._still_good(found, fingerprint)
         if isinstance(found, Caller):
@@ -161,6 +164,10 @@ class Authenticator:
         self._verifier = trust.verifier()
         self._revocations_known = trust.revocations_known
         self._trusted.set()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._epoch += 1
         self._on_change()
 
     # --- API keys ----------------------------------------------------------------------------

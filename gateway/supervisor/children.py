@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gateway.channel import Message, encode
 from gateway.supervisor.stream import Stream
 
-__all__ = ["SUPERVISED_SIGNALS", "Backoff", "Child", "fork"]
+__all__ = ["SUPERVISED_SIGNALS", "Backoff", "Child", "fork", "how_it_ended"]
 
 SUPERVISED_SIGNALS = (
     signal.SIGTERM,
@@ -157,3 +157,10 @@ def _die_with(supervisor: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != supervisor:  # it died before the kernel knew our wish
         os._exit(1)
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code of ``os.waitstatus_to_exitcode``, in words."""
+    if code >= 0:
+        return f"exited with code {code}"
+    return f"was killed by {signal.Signals(-code).name}"

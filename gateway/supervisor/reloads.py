@@ -4,6 +4,9 @@ The order of one reload: control loads and compiles → the Plan or the problems
 installs it and says so → it is in force → the answer. Anything that fails on the way leaves the
 Plan before it in force, in every worker.
 
+A refresh is a reload without the file: the Plan in force with the endpoints that discovery knows
+now. A reload brings them, too, so one that waits makes a refresh needless.
+
 No I/O and no clock in this file: the supervisor tells what happened and does what ``Host`` says.
 """
 
@@ -30,6 +33,8 @@ class Outcome:
     """Why not, if not ``ok``."""
     needs_restart: tuple[str, ...] = ()
     """Settings that have changed in the file and take effect at the next start."""
+    refresh: bool = False
+    """Whether only the endpoints were new."""
 
 
 Answer = Callable[[Outcome], None]
@@ -40,6 +45,9 @@ class Host(Protocol):
 
     def load(self, generation: int) -> bool:
         """Ask control to load and compile. False if there is no control process ready to ask."""
+
+    def refresh(self, generation: int) -> bool:
+        """Ask control for the Plan in force with new endpoints. False as for ``load``."""
 
     def offer(self, publication: Publication) -> set[int]:
         """Send a Plan to every ready worker; returns their slots."""
@@ -65,6 +73,9 @@ class Reloads:
         self._answers: list[Answer] = []
         self._next_answers: list[Answer] = []
         self._busy = False
+        self._stale = False
+        """Whether endpoints have changed since the last one began."""
+        self._refreshing = False
         self._asked = False
         self._deadline = 0.0
 
@@ -79,10 +90,16 @@ class Reloads:
         if not self._busy:
             self._begin(now)
 
+    def refresh(self, now: float) -> None:
+        """Endpoints have changed: bring them to the workers, alone or with a reload."""
+        self._stale = True
+        if not self._busy:
+            self._begin(now)
+
     def control_ready(self) -> None:
         """A control process has started: it gets the request that its predecessor did not."""
         if self._busy and not self._asked:
-            self._asked = self._host.load(self._generation)
+            self._asked = self._ask()
 
     def control_gone(self, now: float) -> None:
         """The control process has died. If it was at work on a file, that file may be why."""
@@ -131,10 +148,16 @@ class Reloads:
 
     def _begin(self, now: float) -> None:
         self._answers, self._next_answers = self._next_answers, []
+        self._refreshing = not self._answers
+        self._stale = False
         self._busy = True
         self._generation += 1
         self._deadline = now + LOAD_TIMEOUT_S
-        self._asked = self._host.load(self._generation)
+        self._asked = self._ask()
+
+    def _ask(self) -> bool:
+        ask = self._host.refresh if self._refreshing else self._host.load
+        return ask(self._generation)
 
     def _commit_if_complete(self, now: float) -> None:
         if self._candidate is None or self._missing:
@@ -142,14 +165,20 @@ class Reloads:
         self._in_force, self._candidate = self._candidate, None
         self._host.commit(self._in_force)
         self._end(
-            Outcome(True, self._in_force.generation, needs_restart=self._in_force.needs_restart),
+            Outcome(
+                True,
+                self._in_force.generation,
+                needs_restart=self._in_force.needs_restart,
+                refresh=self._refreshing,
+            ),
             now,
         )
 
     def _fail(self, problems: list[str], now: float) -> None:
         self._candidate = None
         self._missing = set()
-        self._end(Outcome(False, self._in_force.generation, tuple(problems)), now)
+        generation = self._in_force.generation
+        self._end(Outcome(False, generation, tuple(problems), refresh=self._refreshing), now)
 
     def _end(self, outcome: Outcome, now: float) -> None:
         answers, self._answers = self._answers, []
@@ -157,5 +186,5 @@ class Reloads:
         self._host.finished(outcome)
         for answer in answers:
             answer(outcome)
-        if self._next_answers and not self._busy:
+        if (self._next_answers or self._stale) and not self._busy:
             self._begin(now)

@@ -20,9 +20,10 @@ from gateway.control.publish import ConfigSource, publish
 from gateway.listener import Listener
 from gateway.supervisor.children import Child
 from gateway.supervisor.errors import StartError
+from gateway.supervisor.instance import Instance
 from gateway.supervisor.run_dir import RunDir
 from gateway.supervisor.sockets import bind, bind_reuseport, raise_file_limit
-from gateway.supervisor.supervisor import Instance, Supervisor
+from gateway.supervisor.supervisor import Supervisor
 from gateway.telemetry import log as application_log
 from gateway.telemetry.access_log import check_access_log
 from gateway.worker import WorkerFactory, WorkerTask
@@ -128,6 +129,7 @@ class _ChildMains:
                 segment=self.segment,
                 plan=in_force.plan.encode(),
                 access_log=self.loaded.config.server.log.access,
+                run_dir=Path(self.loaded.config.server.run_dir),
                 make_worker=self.make_worker,
             )
         )

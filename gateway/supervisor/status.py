@@ -40,7 +40,15 @@ def status_document(supervisor: "Supervisor") -> dict[str, Any]:
             }
             for worker in supervisor.workers
         ],
+        "discovery": [_discovered(report, now) for report in supervisor.discovery],
     }
+
+
+def _discovered(report: dict[str, Any], now: float) -> dict[str, Any]:
+    """Control's report, with an age in place of its clock, which is the same in all processes."""
+    fields = {name: value for name, value in report.items() if name != "confirmed"}
+    confirmed = report["confirmed"]
+    return fields | {"age_s": None if confirmed is None else round(now - confirmed, 1)}
 
 
 def _child(child: Child, now: float) -> dict[str, Any]:
@@ -57,6 +65,8 @@ def _child(child: Child, now: float) -> dict[str, Any]:
 
 
 def _state(child: Child) -> str:
+    if child.pid is None and not child.started:
+        return "waiting for endpoints"
     if child.pid is None:
         return "backing off" if child.retry_at is not None else "gone"
     return "ready" if child.ready else "starting"

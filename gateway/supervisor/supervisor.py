@@ -7,59 +7,33 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict
+from typing import Any
 
 from gateway.channel import Decoder, Message
 from gateway.control.publication import Publication
-from gateway.listener import BACKLOG, Listener
-from gateway.supervisor.children import SUPERVISED_SIGNALS, Child, fork
+from gateway.listener import BACKLOG
+from gateway.supervisor.children import SUPERVISED_SIGNALS, Child, fork, how_it_ended
 from gateway.supervisor.commands import CommandServer, Reply
 from gateway.supervisor.drain import Drain
 from gateway.supervisor.heartbeat import Heartbeat
+from gateway.supervisor.instance import Instance
 from gateway.supervisor.reloads import Answer, Outcome, Reloads
-from gateway.supervisor.run_dir import RunDir
 from gateway.supervisor.signals import SignalPipe
 from gateway.supervisor.status import status_document
 from gateway.supervisor.stream import Stream
 
-__all__ = ["ChildMain", "SharedSegment", "Supervisor"]
+__all__ = ["Supervisor"]
 
 TICK_S = 0.25
 """How often clocks are looked at: heartbeats, waits before a restart, deadlines."""
+FIRST_ENDPOINTS_S = 6.0
+"""How long the first workers wait for discovered endpoints: control takes half of it, if its
+sources do not answer, and has to start before. Clients wait meanwhile in the sockets' queues."""
 
 DRAINING = "the gateway is draining; it will not reload any more"
 
 log = logging.getLogger(__name__)
-
-
-class SharedSegment(Protocol):
-    """What the supervisor uses of the shared segment."""
-
-    def last_beat(self, slot: int) -> int: ...
-    def add(self, slot: int, counter: str, delta: int) -> None: ...
-    def reset_gauges(self, slot: int) -> None: ...
-
-
-ChildMain = Callable[[Child, socket.socket, Publication], int]
-"""The main function of a child: its place, its end of the channel, the Plan → exit code."""
-
-
-@dataclass
-class Instance:
-    """What the supervisor was started with."""
-
-    run_dir: RunDir
-    segment: SharedSegment
-    http: Listener
-    control_listeners: list[Listener]
-    """Of the control process: ``server.status``, ``server.admin``."""
-    publication: Publication
-    config_path: str
-    run_worker: ChildMain
-    run_control: ChildMain
-    started: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:
@@ -69,6 +43,8 @@ class Supervisor:
         self.instance = instance
         self.publication = instance.publication
         self.last_reload: dict[str, Any] | None = None
+        self.discovery: list[dict[str, Any]] = []
+        """Control's last report on the services whose endpoints are discovered."""
         workers = len(instance.http.sockets)
         self.workers = [Child(f"worker {slot}", slot) for slot in range(workers)]
         self.control = Child("control", slot=workers)
@@ -95,8 +71,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until told to stop; returns the exit code of ``gateway run``."""
         try:
-            for child in self.children:
-                self._start(child)
+            self._start_children()
             next_tick = 0.0
             while self._exit_code is None:
                 wait_s = max(0.0, next_tick - time.monotonic())
@@ -142,13 +117,30 @@ class Supervisor:
 
     # --- children ----------------------------------------------------------------------------
 
+    def _start_children(self) -> None:
+        """All of them; where endpoints are discovered, control goes first and the workers wait."""
+        if not self.publication.discovery:
+            for child in self.children:
+                self._start(child)
+            return
+        self._start(self.control)
+        for worker in self.workers:
+            worker.retry_at = time.monotonic() + FIRST_ENDPOINTS_S
+
+    def _start_waiting_workers(self) -> None:
+        for worker in self.workers:
+            if not worker.started and self.drain is None:
+                self._start(worker)
+
     def _start(self, child: Child) -> None:
         ours, theirs = socket.socketpair()
         if child is not self.control:
             # It was shut while the child had to wait; listening again opens it.
             self.instance.http.sockets[child.slot].listen(BACKLOG)
-        publication = self._reloads.target
-        main = self.instance.run_control if child is self.control else self.instance.run_worker
+        # Workers join a reload that runs. Control is told when it is in force, and not before.
+        publication, main = self._reloads.target, self.instance.run_worker
+        if child is self.control:
+            publication, main = self.publication, self.instance.run_control
         try:
             pid = fork(lambda: main(child, theirs, publication), lambda: self._release(child, ours))
         except OSError as error:  # no memory, no more processes
@@ -207,7 +199,7 @@ class Supervisor:
         expected = self.drain is not None
         log.log(
             logging.INFO if expected else logging.ERROR,
-            "%s (pid %s) %s", child.name, child.pid, _how_it_ended(code),
+            "%s (pid %s) %s", child.name, child.pid, how_it_ended(code),
         )  # fmt: skip
         self.instance.segment.reset_gauges(child.slot)
         now = time.monotonic()
@@ -262,6 +254,11 @@ class Supervisor:
                 self._reloads.refused(message["generation"], message["problems"], now)
             case "reload":
                 self._reload(lambda outcome: _answer(child, message, asdict(outcome)))
+            case "endpoints":
+                if self.drain is None:
+                    self._reloads.refresh(now)
+            case "discovery":
+                self.discovery = message["services"]
             case "status":
                 _answer(child, message, self.status())
 
@@ -269,8 +266,15 @@ class Supervisor:
 
     def load(self, generation: int) -> bool:
         """Ask control for this generation (``reloads.Host``)."""
+        return self._ask_control("load", generation)
+
+    def refresh(self, generation: int) -> bool:
+        """Ask control for the Plan in force with the endpoints of now (``reloads.Host``)."""
+        return self._ask_control("refresh", generation)
+
+    def _ask_control(self, what: str, generation: int) -> bool:
         if self.control.ready:
-            self.control.send({"type": "load", "generation": generation})
+            self.control.send({"type": what, "generation": generation})
         return self.control.ready
 
     def offer(self, publication: Publication) -> set[int]:
@@ -288,9 +292,14 @@ class Supervisor:
             self.instance.run_dir.save_plan(publication.plan.encode())
         except OSError as error:
             log.error("cannot keep the plan in %s: %s", self.instance.run_dir.path, error)
+        self._start_waiting_workers()
 
     def finished(self, outcome: Outcome) -> None:
         """Tell the log, the metrics and the status document (``reloads.Host``)."""
+        if outcome.refresh:
+            if not outcome.ok:
+                log.error("new endpoints are not in use: %s", "; ".join(outcome.problems))
+            return
         self.last_reload = {
             "ok": outcome.ok,
             "time": time.time(),
@@ -383,9 +392,3 @@ def _answer(control: Child, question: Message, answer: dict[str, Any]) -> None:
 
 def _send_plan(worker: Child, publication: Publication) -> None:
     worker.send({"type": "plan", "generation": publication.generation, "plan": publication.plan})
-
-
-def _how_it_ended(code: int) -> str:
-    if code >= 0:
-        return f"exited with code {code}"
-    return f"was killed by {signal.Signals(-code).name}"

@@ -2,13 +2,13 @@
 
 import collections
 import sys
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.servers.gateway import GatewayThread
-from tests.servers.plans import plan, service
+from tests.servers.plans import plan, route, service
 from tests.servers.upstream import OK, REQUEST, ScriptedUpstream
 
 REQUESTS = 1000
@@ -66,6 +66,40 @@ def test_no_python_frames(servers: Any, kind: str, access_log: bool) -> None:
         frames = count_frames(running, exercise)
     assert len(upstream.connections) == 1
     assert sum(frames.values()) <= MOST_CALLS, frames.most_common(10)
+
+
+@pytest.mark.parametrize("credential", ["Authorization: Bearer good", "X-API-Key: good"])
+def test_no_python_frames_for_a_known_caller(servers: Any, credential: str) -> None:
+    script: Any = (*REQUEST, OK) * (REQUESTS + 50)
+    upstream = ScriptedUpstream(script)
+    servers.callback(upstream.close)
+    guarded = route(auth="required", scopes=["read"])
+    running = GatewayThread(
+        plan([service(upstream.address)], [guarded]), authenticator=let_everybody_in
+    )
+    servers.callback(running.close)
+    with running.connect() as client:
+
+        def exercise(count: int = REQUESTS) -> None:
+            for _ in range(count):
+                assert client.get("/x", credential).status == 200
+
+        exercise(50)
+        frames = count_frames(running, exercise)
+    assert sum(frames.values()) <= MOST_CALLS, frames.most_common(10)
+
+
+async def let_everybody_in(kind: str, credential: bytes, peer: str) -> Any:
+    return SimpleNamespace(
+        user="ada",
+        client="app",
+        key="k1" if kind == "api_key" else "",
+        session="",
+        scopes=frozenset({"read"}),
+        claims={},
+        issued_s=0,
+        expires_s=2**40,
+    )
 
 
 def test_the_counter_counts(servers: Any, echo: Any) -> None:

@@ -34,7 +34,7 @@ store: {{ url: "{store_url}" }}
 services:
   web: {{ endpoints: [ http://{upstream} ] }}
 routes:
-  - {{ path: "{route}", service: web }}
+  - {{ path: "{route}", service: web, auth: none }}
 """
 
 

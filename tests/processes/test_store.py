@@ -14,7 +14,7 @@ from tests.processes.instance import GATEWAY, Instance, connection, eventually, 
 from tests.servers.postgres import PostgresServer
 from tests.servers.upstream import EchoUpstream
 
-SHOP = {"name": "shop", "definition": {"path": "/shop", "service": "extra"}}
+SHOP = {"name": "shop", "definition": {"path": "/shop", "service": "extra", "auth": "none"}}
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_a_change_by_the_command_line_is_seen(instance: Instance) -> None:
 
 def test_a_bad_row_is_put_in_quarantine_and_the_rest_serves(on_postgres: Instance) -> None:
     statement = (
-        "INSERT INTO gateway_routes (name, path_pattern, service_name, method)"
-        " VALUES ('bad', 'nowhere', 'web', 'GET'), ('good', '/good', 'web', 'GET')"
+        "INSERT INTO gateway_routes (name, path_pattern, service_name, method, auth_required)"
+        " VALUES ('bad', 'nowhere', 'web', 'GET', false), ('good', '/good', 'web', 'GET', false)"
     )
     url = str(on_postgres.settings["store_url"])
     execute(url, statement)

@@ -1,5 +1,6 @@
 """A client that sends exactly the bytes it is told to, and shows exactly what came back."""
 
+import json
 import socket
 import struct
 import time
@@ -35,6 +36,12 @@ class Response:
 
     def get_all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key == name.lower()]
+
+    def json(self) -> dict[str, Any]:
+        """The body as the JSON object that it must be."""
+        document = json.loads(self.body)
+        assert isinstance(document, dict), document
+        return document
 
 
 def _decode(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

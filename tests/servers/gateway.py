@@ -41,7 +41,9 @@ def new_segment(workers: int = 1) -> Segment:
 class GatewayThread:
     """A worker on a uvloop loop in a thread. Exceptions in its loop fail the test on close()."""
 
-    def __init__(self, plan: Plan, access_log: bool = True, slot: int = 0) -> None:
+    def __init__(
+        self, plan: Plan, access_log: bool = True, slot: int = 0, authenticator: Any = None
+    ) -> None:
         self.segment = new_segment()
         self.faults: list[str] = []
         self.log = bytearray()
@@ -53,7 +55,7 @@ class GatewayThread:
         self._thread.start()
         sink = self.log.extend if access_log else None
         self.worker = self.run(
-            lambda: Worker(self._loop, self.segment, slot, self.compile(plan), sink)
+            lambda: Worker(self._loop, self.segment, slot, self.compile(plan), sink, authenticator)
         )
         self.run(self.worker.start)
         self.run(lambda: self.worker.listen(self._socket))

@@ -64,6 +64,11 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "service": service,
         "strip_prefix": None,
         "replace_prefix": None,
+        "auth": "none",
+        "accept": ["jwt", "api_key"],
+        "scopes": [],
+        "any_scopes": [],
+        "forward_token": True,
         "body": None,  # None: the server's limit, filled in by plan()
     } | changes
 

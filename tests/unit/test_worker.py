@@ -36,7 +36,9 @@ class Frame:
         memory = mmap.mmap(-1, Segment.size_for(1))
         segment = Segment(memory, 1, create=True)
         plan = (PLAN % 1).encode()
-        self.task = WorkerTask(0, self.listener, theirs, segment, plan, access_log, StandInWorker)
+        self.task = WorkerTask(
+            0, self.listener, theirs, segment, plan, access_log, Path("/nowhere"), StandInWorker
+        )
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 

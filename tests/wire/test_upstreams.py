@@ -207,6 +207,20 @@ def test_queue_overflow_is_503_at_once(gateway: Any, scripted: Any) -> None:
         client.close()
 
 
+def test_a_service_without_endpoints_is_503_until_there_are_some(gateway: Any, echo: Any) -> None:
+    """Its endpoints are discovered, and none is known yet."""
+    running = gateway(plan([service()]))
+    with running.connect() as client:
+        response = client.get("/")
+        check_error(response, 503, "upstream_unavailable")
+        assert response.get("retry-after") == "1"
+        running.install(plan([service(echo.address)], generation=2))
+        assert client.get("/").status == 200, "on the same connection"
+        running.install(plan([service()], generation=3))
+        check_error(client.get("/"), 503, "upstream_unavailable")
+    assert running.log_entries(1)[0]["upstream"] is None
+
+
 def test_queued_client_that_leaves_frees_its_place(gateway: Any, scripted: Any) -> None:
     gate = threading.Event()
     upstream = scripted((*REQUEST, gate, OK, *[*REQUEST, OK] * 20))

@@ -202,6 +202,19 @@ class DefinitionChange(Body):
     """What the configuration file would say under the name."""
 
 
+class DiscoveryView(Answer):
+    """Where the endpoints of a service come from, when they are discovered."""
+
+    source: str
+    """Which source is asked, and for what."""
+    state: str
+    """`ok`, or what is wrong with it."""
+    age_s: float | None
+    """Seconds since the source last named endpoints; null if it never did."""
+    failures: int
+    """Times that it could not be asked."""
+
+
 class DefinitionView(Answer):
     """A route, service or policy."""
 
@@ -216,6 +229,8 @@ class DefinitionView(Answer):
     """Of what is stored: the ETag."""
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    discovery: DiscoveryView | None = None
+    """For services whose endpoints are discovered."""
     definition: Any
     """As the configuration file writes it; what was stored by hand may have any form."""
 

@@ -4,6 +4,7 @@ What is written here has been tried first: with it, everything else that serves 
 The answer comes when it is in force in every worker.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from gateway.control.admin.bodies import (
     DefinitionChange,
     DefinitionCreation,
     DefinitionView,
+    DiscoveryView,
     Page,
     QuarantinedRow,
 )
@@ -206,6 +208,7 @@ class PlannedSections:
         live = row.name in self._in_force()
         return DefinitionView(
             name=row.name,
+            discovery=self._discovery(row.name),
             source="store",
             state="quarantined" if problem else "live" if live else "pending",
             problem=problem,
@@ -222,12 +225,32 @@ class PlannedSections:
             return {route["name"] or route["path"]: route for route in found}
         return dict(found)
 
+    def _discovery(self, name: str) -> DiscoveryView | None:
+        if self._kind != "service":
+            return None
+        found = {report.service: report for report in self._instance.discovered()}
+        if (report := found.get(name)) is None:
+            return None
+        confirmed = report.confirmed
+        return DiscoveryView(
+            source=report.source,
+            state=report.state,
+            age_s=None if confirmed is None else round(time.monotonic() - confirmed, 1),
+            failures=report.failures,
+        )
+
     def _of_file(self) -> dict[str, DefinitionView]:
         publication = self._instance.publication
         bad = {row.name for row in publication.quarantined if row.kind == self._kind}
         stored = {row.name for row in self._link.stored.sections if row.kind == self._kind} - bad
         return {
-            name: DefinitionView(name=name, source="file", state="live", definition=section)
+            name: DefinitionView(
+                name=name,
+                source="file",
+                state="live",
+                discovery=self._discovery(name),
+                definition=section,
+            )
             for name, section in self._in_force().items()
             if name not in stored
         }

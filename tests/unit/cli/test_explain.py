@@ -102,3 +102,17 @@ def test_a_broken_configuration(gateway: Run) -> None:
     result = gateway("explain", "GET", "/", "-c", "bad.yaml")
     assert result.exit_code == 1
     assert result.stderr.startswith("bad.yaml:2:17: routes[0].path")
+
+
+def test_discovered_endpoints_are_named_by_their_source(gateway: Run, tmp_path: Path) -> None:
+    file = tmp_path / "discovered.yaml"
+    file.write_text(
+        "services: { a: { discovery: { kubernetes: { namespace: prod, service: a } } } }\n"
+        "routes: [ { path: /a, service: a } ]\n"
+    )
+    result = gateway("explain", "GET", "/a", "-c", str(file))
+    assert result.exit_code == 0
+    assert (
+        "service    a, weighted_round_robin\n             endpoints are discovered: "
+        "kubernetes prod/a\n" in result.output
+    )

@@ -60,6 +60,16 @@ def test_services_and_endpoints() -> None:
     ]
 
 
+def test_discovery_takes_the_place_of_endpoints() -> None:
+    found = config(services={"a": {"discovery": {"dns": {"name": "x", "port": 80}}}}, routes=[])
+    assert "- services.a.endpoints[http://a].weight: 1" in lines(config(), found)
+    assert "+ services.a.discovery.dns.name: x" in lines(config(), found)
+    new = "+ services.a: {discovery: {dns: {name: x, type: A, port: 80, min_ttl: 5s}}}"
+    assert lines(config(services={}, routes=[]), found) == [new]
+    other = config(services={"a": {"discovery": {"dns": {"name": "y", "port": 80}}}}, routes=[])
+    assert lines(found, other) == ["~ services.a.discovery.dns.name: x → y"]
+
+
 def test_routes_are_known_by_name_or_criteria() -> None:
     routes = [
         {"name": "n", "path": "/c2", "service": "a"},

@@ -44,7 +44,14 @@ def test_the_example_is_good_and_fits_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"x": 1}, {"routes": [{"path": "a", "service": "a"}]}, {"services": {"a": {}}}]
+    "wrong",
+    [
+        {"x": 1},
+        {"routes": [{"path": "a", "service": "a"}]},
+        {"services": {"a": {}}},
+        {"services": {"a": {"discovery": {}}}},
+        {"services": {"a": {"discovery": {"dns": {"name": "a"}, "consul": {"service": "a"}}}}},
+    ],
 )
 def test_the_schema_refuses_what_the_gateway_refuses(wrong: object) -> None:
     with pytest.raises(jsonschema.ValidationError):

@@ -1,5 +1,6 @@
 """The status port and the admin API as applications, without sockets."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.status import status_app
 from gateway.listener import Listener
+from gateway.upstreams.discovery.source import Endpoint
+from gateway.upstreams.discovery.watch import Report
 
 PLAN = '{"routes": [{"path": "/a"}], "services": []}'
 PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0)
@@ -38,14 +41,15 @@ def document(state: str = "running", up: int = 1) -> dict[str, Any]:
     }
 
 
-def instance_with(status: dict[str, Any] | None) -> Instance:
+def instance_with(status: dict[str, Any] | None, *reports: Report) -> Instance:
     """An instance whose supervisor gives this answer, or none."""
 
     def send(message: dict[str, Any]) -> None:
         if status is not None:
             made.on_answer(message["id"], status)
 
-    made = Instance(send, FakeSegment(), PUBLICATION)  # type: ignore[arg-type]
+    segment: Any = FakeSegment()
+    made = Instance(send, segment, PUBLICATION, lambda: list(reports))
     return made
 
 
@@ -98,6 +102,19 @@ async def test_metrics_tell_which_workers_are_up() -> None:
     assert 'gateway_worker_up{worker="1"} 0\n' in text
     assert "gateway_last_reload_successful 1\n" in text
     assert "gateway_build_info{version=" in text
+
+
+FOUND = Report("web", "dns A web", "ok", (Endpoint("http://a:1"),), time.monotonic(), 2)
+SOUGHT = Report("new", "dns A new", "failing", (), None, 1)
+
+
+async def test_metrics_tell_of_discovered_services() -> None:
+    text = (await get(status_app(instance_with(document(), FOUND, SOUGHT)), "/metrics")).text
+    assert 'gateway_discovery_endpoints{service="web"} 1\n' in text
+    assert 'gateway_discovery_endpoints{service="new"} 0\n' in text
+    assert 'gateway_discovery_failures_total{service="web"} 2\n' in text
+    assert 'gateway_discovery_age_seconds{service="web"} ' in text
+    assert 'gateway_discovery_age_seconds{service="new"} ' not in text, "it was never confirmed"
 
 
 def listener(host: str) -> Listener:

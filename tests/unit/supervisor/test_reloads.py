@@ -14,6 +14,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.control_is_ready = True
         self.loads: list[int] = []
+        self.refreshes: list[int] = []
         self.offers: list[int] = []
         self.committed: list[int] = []
         self.outcomes: list[Outcome] = []
@@ -22,6 +23,11 @@ class FakeHost:
     def load(self, generation: int) -> bool:
         if self.control_is_ready:
             self.loads.append(generation)
+        return self.control_is_ready
+
+    def refresh(self, generation: int) -> bool:
+        if self.control_is_ready:
+            self.refreshes.append(generation)
         return self.control_is_ready
 
     def offer(self, publication: Publication) -> set[int]:
@@ -146,3 +152,56 @@ def test_a_load_that_takes_too_long_is_given_up() -> None:
     assert "did not answer within 60 s" in scene.answers[0].problems[0]
     scene.reloads.loaded(publication(2), 80)  # too late
     assert scene.host.offers == []
+
+
+def test_new_endpoints_make_a_generation_without_the_file() -> None:
+    scene = Scene()
+    scene.reloads.refresh(0)
+    assert (scene.host.loads, scene.host.refreshes) == ([], [2])
+    scene.reloads.loaded(publication(2), 0)
+    scene.reloads.installed(0, 2, 0)
+    scene.reloads.installed(1, 2, 0)
+    assert scene.host.committed == [2]
+    assert scene.host.outcomes == [Outcome(True, 2, refresh=True)]
+
+
+def test_refreshes_that_come_meanwhile_share_the_next_one() -> None:
+    scene = Scene()
+    for _ in range(5):
+        scene.reloads.refresh(0)
+    scene.reloads.refused(2, ["x"], 0)
+    assert scene.host.refreshes == [2, 3]
+    scene.reloads.refused(3, ["x"], 0)
+    assert scene.host.refreshes == [2, 3], "a failure alone is no reason to try again"
+
+
+def test_a_reload_that_waits_brings_the_endpoints_too() -> None:
+    scene = Scene()
+    scene.reloads.refresh(0)
+    scene.request()
+    scene.reloads.refresh(0)
+    scene.reloads.refused(2, ["x"], 0)
+    assert (scene.host.loads, scene.host.refreshes) == ([3], [2])
+    scene.reloads.refused(3, ["broken"], 0)
+    assert scene.answers == [Outcome(False, 1, ("broken",))]
+    assert (scene.host.loads, scene.host.refreshes) == ([3], [2])
+
+
+def test_endpoints_that_change_during_a_reload_come_after_it() -> None:
+    scene = Scene()
+    scene.request()
+    scene.reloads.refresh(0)
+    scene.reloads.loaded(publication(2), 0)
+    scene.reloads.installed(0, 2, 0)
+    scene.reloads.installed(1, 2, 0)
+    assert scene.host.refreshes == [3]
+    assert len(scene.answers) == 1
+
+
+def test_a_refresh_waits_for_a_control_process_that_is_starting() -> None:
+    scene = Scene()
+    scene.host.control_is_ready = False
+    scene.reloads.refresh(0)
+    scene.host.control_is_ready = True
+    scene.reloads.control_ready()
+    assert scene.host.refreshes == [2]

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
+from gateway.upstreams.discovery.watch import Report
 
 TEXT = """\
 auth: { signing: { algorithm: ES256 }, passwords: { memory_kib: 64, passes: 1, digit: false } }
@@ -35,6 +37,9 @@ class FakeInstance:
         self.publication: Publication = self.published()
         self.refuses: list[str] = []
         self.is_silent = False
+
+    def discovered(self) -> list[Report]:
+        return [Report("web", "dns A web", "ok", (), time.monotonic(), 2)]
 
     def published(self) -> Publication:
         return publish(self.source.load(), len, next(self.generations), None, self.link.stored)

@@ -131,6 +131,14 @@ async def test_rows_in_quarantine_are_shown(admin: Admin) -> None:
     assert answer.json()["state"] == "live"
 
 
+async def test_services_tell_where_their_endpoints_come_from(admin: Admin) -> None:
+    found = (await admin.call("GET", "/services/web")).json()["discovery"]
+    assert found.pop("age_s") >= 0
+    assert found == {"source": "dns A web", "state": "ok", "failures": 2}
+    await admin.made("/services", SHOP)
+    assert (await admin.call("GET", "/services/shop")).json()["discovery"] is None
+
+
 async def test_what_does_not_exist(admin: Admin) -> None:
     change = {"definition": WEB}
     for answer in (

@@ -1,0 +1,1 @@
+"""Where requests go: what is known of services beyond their configuration."""
