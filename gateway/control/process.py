@@ -21,7 +21,6 @@ from gateway.channel import ChannelProtocol, Message
 from gateway.config import ConfigError
 from gateway.config.auth import Auth
 from gateway.config.schema import Config
-from gateway.control.admin import admin_app
 from gateway.control.endpoints import Endpoints
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
@@ -101,7 +100,7 @@ class _Process:
         work: list[asyncio.Task[None]] = [
             loop.create_task(self._run_identity()),  # ends first: it uses what the others hold
             loop.create_task(serve(status_app(self._instance, self._families), task.status)),
-            loop.create_task(serve(admin_app(self._instance, task.admin), task.admin)),
+            loop.create_task(self._serve_admin()),
             loop.create_task(self._beat()),
             loop.create_task(self._link.run()),
             loop.create_task(self._endpoints.run()),
@@ -114,11 +113,22 @@ class _Process:
         for job in work:
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
+        for job in done - {leave}:
+            # Before the channel closes: the supervisor kills who cannot be told anything any more.
+            log.error("the control process ends", exc_info=job.exception())
         self._channel.close()
         await asyncio.sleep(0)  # the channel's transport closes on the next turn
         for job in done - {leave}:
             job.result()  # raises what ended it
         return 0
+
+    async def _serve_admin(self) -> None:
+        # On a thread: it comes with the store, and the status port should answer meanwhile.
+        await asyncio.to_thread(import_module, "gateway.control.admin.app")
+        from gateway.control.admin.app import admin_app
+
+        task = self._task
+        await serve(admin_app(self._instance, task.admin, self._link, task.source), task.admin)
 
     async def _run_identity(self) -> None:
         """Logins, and what workers ask about credentials."""

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.config.stored import KINDS
-from gateway.control.hygiene import ReadOnly, any_host
+from gateway.control.hygiene import OneHost, ReadOnly, any_host
 from gateway.control.instance import Instance
 from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
 
@@ -44,7 +44,7 @@ def status_app(instance: Instance, more: Callable[[], list[Family]] = list) -> A
         Route("/metrics", port.metrics),
         Route("/version", port.version),
     ]
-    return ReadOnly(Starlette(routes=routes), any_host)
+    return OneHost(ReadOnly(Starlette(routes=routes)), any_host)
 
 
 class _StatusPort:

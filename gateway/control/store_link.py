@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.administration.admin_token import new_admin_token
 from gateway.config.stored import KINDS, Kind, Stored, StoredSection
 from gateway.control import snapshot
-from gateway.control.admin_token import new_admin_token
 from gateway.telemetry.metrics import Family
 
 if TYPE_CHECKING:

@@ -39,9 +39,10 @@ class NewKey(NamedTuple):
     """SHA-256 of the text: what is stored. 256 random bits need no salt and no slow hash."""
 
 
-def new_key() -> NewKey:
-    """Make a key from the system's randomness."""
-    key_id = "".join(secrets.choice(_ID_DIGITS) for _ in range(_ID_LENGTH))
+def new_key(key_id: str | None = None) -> NewKey:
+    """Make a key from the system's randomness; with `key_id`, another text for that key."""
+    if key_id is None:
+        key_id = "".join(secrets.choice(_ID_DIGITS) for _ in range(_ID_LENGTH))
     body = f"gwk_{key_id}_{_number(secrets.randbits(_SECRET_BITS), _SECRET_LENGTH)}"
     text = body + _checksum(body)
     return NewKey(key_id, text, _digest(text))

@@ -1,6 +1,5 @@
 """The connection to SQLite or PostgreSQL: transactions, their errors, and the change counter."""
 
-import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -28,6 +27,10 @@ COMMAND_TIMEOUT_S = 10.0
 """No statement of ours takes a second; a stopped server must not hold its callers for ever."""
 BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process' write."""
+OUTAGES = ("08", "25006", "28", "3D", "53", "57", "58")
+"""Of PostgreSQL's codes: connection, read-only standby, account, database, resources, shutdown and
+cancel, disk."""
+CONFLICT = "something of this name exists already, or what it refers to does not exist"
 POOL_SIZE = 4
 """Connections. Everything here is rare; four let a login pass a slow list."""
 
@@ -138,6 +141,11 @@ def _sqlite(url: str) -> AsyncEngine:
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
     )
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def probe(dialect: object, record: object, arguments: Any, options: object) -> None:
+        # Microseconds. Where it fails, aiosqlite would leave a thread that outlives the loop.
+        sqlite3.connect(arguments[0]).close()
+
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, record: object) -> None:
         connection.isolation_level = None  # transactions begin below, where we say how
@@ -162,43 +170,36 @@ async def _translated_errors() -> AsyncIterator[None]:
     try:
         yield
     except exc.IntegrityError as error:
-        raise Conflict(_reason(error)) from error
+        raise Conflict(CONFLICT) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
         if isinstance(error, exc.DBAPIError) and not _is_outage(error):
             raise
         raise StoreUnavailable(_reason(error)) from error
-    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        raise StoreUnavailable(_reason(error)) from error
-    except Exception as error:
-        if not _is_postgres_error(error):
-            raise
+    except OSError as error:  # TimeoutError is one
         raise StoreUnavailable(_reason(error)) from error
 
 
 def _is_outage(error: exc.DBAPIError) -> bool:
     """Whether the database failed, rather than our statement."""
-    if error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError):
+    if error.connection_invalidated:
         return True
     cause: BaseException | None = error.orig
     while cause is not None:
         state = getattr(cause, "sqlstate", None) or ""
-        # 08 connection, 25006 read-only standby, 53 resources, 57 shutdown and cancel, 58 disk
-        if state.startswith(("08", "25006", "53", "57", "58")) or isinstance(cause, OSError):
+        if state.startswith(OUTAGES) or isinstance(cause, OSError):
             return True
+        if isinstance(cause, sqlite3.DatabaseError):
+            # All but the code of a statement that is wrong: locked, full, not to be opened, …
+            return getattr(cause, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_ERROR
         cause = cause.__cause__
-    return False
-
-
-def _is_postgres_error(error: Exception) -> bool:
-    """What asyncpg raises while it connects is not wrapped by SQLAlchemy."""
-    return type(error).__module__.startswith("asyncpg.")
+    return isinstance(error, exc.InterfaceError)
 
 
 def _reason(error: BaseException) -> str:
     """One line without statement and parameters, which may hold secrets."""
     cause = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
-    if isinstance(cause, sqlite3.Error | OSError):
-        return str(cause)
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, TimeoutError) or isinstance(cause.__cause__, TimeoutError):
         return "no answer in time"
+    if isinstance(cause, sqlite3.Error | OSError):
+        return str(cause) or type(cause).__name__
     return str(cause).partition("\n")[0].rpartition(">: ")[2] or type(cause).__name__

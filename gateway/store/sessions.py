@@ -7,7 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from gateway.store.database import Database
-from gateway.store.tables import sessions
+from gateway.store.errors import Conflict
+from gateway.store.tables import sessions, users
 
 __all__ = ["RevokedSession", "Session", "Sessions"]
 
@@ -65,7 +66,10 @@ class Sessions:
             "created_at": now,
             "expires_at": expires,
         }
+        owner = sa.select(users.c.id).where(users.c.id == user_id)
         async with self._database.write() as connection:
+            if (await connection.execute(owner)).scalar_one_or_none() is None:
+                raise Conflict(f"there is no user {user_id}")
             added = await connection.execute(sa.insert(sessions).values(row).returning(sessions))
             return Session(**added.mappings().one())
 

@@ -115,7 +115,7 @@ class Users:
             return User(**changed)
 
     async def delete(self, user_id: str, expected: int | None = None) -> None:
-        """Remove the user with all sessions and keys. NotFound, Superseded."""
+        """Remove the user with all keys; sessions stay till they are over. NotFound, Superseded."""
         statement = sa.delete(users).where(users.c.id == user_id)
         if expected is not None:
             statement = statement.where(users.c.version == expected)

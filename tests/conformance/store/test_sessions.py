@@ -54,6 +54,13 @@ async def test_revocations_are_read_from_a_version_on(store: Store, ann: str) ->
     assert not await store.sessions.revoked_since(second, NOW)
 
 
+async def test_sessions_outlive_their_user(store: Store, ann: str) -> None:
+    await store.sessions.create("s", ann, now=NOW, expires=NOW + HOUR)
+    await store.sessions.revoke_all_of_user(ann, NOW)
+    await store.users.delete(ann)
+    assert [session.id for session in await store.sessions.revoked_since(0, NOW)] == ["s"]
+
+
 async def test_listing_and_purging(store: Store, ann: str) -> None:
     bob = (await store.users.create("bob@example.org", "h", [], NOW)).id
     await store.sessions.create("a", ann, now=NOW, expires=NOW + HOUR)

@@ -192,12 +192,7 @@ def upgrade() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", sa.String(64), nullable=False),
-        sa.Column(
-            "user_id",
-            sa.String(36),
-            sa.ForeignKey("users.id", name="fk_sessions_user_id", ondelete="CASCADE"),
-            nullable=False,
-        ),
+        sa.Column("user_id", sa.String(36), nullable=False),
         sa.Column("client", sa.String(255)),
         sa.Column("scopes", DOCUMENT, nullable=False),
         sa.Column("fingerprint_hash", sa.String(128)),

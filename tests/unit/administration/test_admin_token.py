@@ -1,6 +1,6 @@
 """Tokens of the admin API."""
 
-from gateway.control.admin_token import digest_of, new_admin_token
+from gateway.administration.admin_token import digest_of, new_admin_token
 
 
 def test_each_token_is_another() -> None:
