@@ -43,6 +43,7 @@ STANDALONE = {
     "gateway/channel.py": (),
     "gateway/config": ("gateway.config", "gateway._core"),
     "gateway/errors.py": (),
+    "gateway/state": ("gateway.state", "gateway.config"),
     "gateway/store": ("gateway.store",),
     "gateway/telemetry": ("gateway.telemetry", "gateway._core"),
     "gateway/upstreams": ("gateway.upstreams", "gateway.config"),
