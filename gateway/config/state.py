@@ -127,7 +127,7 @@ class State(Section):
     """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""
 
     url: StateUrl = DEFAULT_URL
-    """`memory://`, or `redis`, `rediss` (TLS), `redis+sentinel` or `redis+cluster`: see below."""
+    """`memory://`, or `redis`, `rediss` (TLS), `redis+sentinel`, `redis+cluster` and the hosts."""
     timeout: Duration = 0.25
     """How long an answer of Redis is waited for."""
     when_away: WhenAway = WhenAway()

@@ -15,6 +15,7 @@ import pytest
 
 from gateway._core import Segment
 from gateway.config.auth import Auth
+from gateway.control import login_app
 from gateway.control.login_app import MAX_BODY, LoginApp
 from gateway.identity.own_keys import OwnKeys
 from gateway.identity.passwords import Cost, Passwords
@@ -377,3 +378,8 @@ async def test_answers_are_counted(house: House) -> None:
     await house.login()
     await house.login(password="wrong")
     assert house.app.results == {("login", "ok"): 1, ("login", "invalid_credentials"): 1}
+
+
+def test_every_code_is_documented() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "authentication.md").read_text()
+    assert all(f"`{code}`" in text for code in login_app._MESSAGES)
