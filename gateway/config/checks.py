@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.config.auth import RESERVED_PATHS, Auth
+from gateway.config.internal import identity_url
 from gateway.config.patterns import has_literal_prefix, shape
 from gateway.config.problems import Path
 from gateway.config.reflect import nearest
 from gateway.config.routes import Predicate, Route
-from gateway.config.services import Service
+from gateway.config.server import Server
+from gateway.config.services import Service, parse_endpoint_url
 from gateway.config.values import parse_text
 
 Finding = tuple[Path, str]
@@ -44,15 +46,28 @@ def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
 
 
 def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every route names a service that exists. Takes raw data: a broken route may name one, too."""
+    """Every service that is named exists. Takes raw data: a broken route may name one, too."""
     for index, route in enumerate(routes):
-        try:
-            name = parse_text(route["service"])
-        except (TypeError, LookupError, ValueError):
-            continue  # not a route, or not a name: reported as such
-        if name not in services:
-            hint = nearest(name, services) or "; no services are defined"
-            yield ("routes", index, "service"), f"there is no service {name!r}{hint}"
+        yield from _check_reference(route, ("routes", index), services)
+        parts = route.get("split") if isinstance(route, dict) else None
+        for number, part in enumerate(parts if isinstance(parts, list) else ()):
+            yield from _check_reference(part, ("routes", index, "split", number), services)
+    for name, service in services.items():
+        fallback = service.get("fallback") if isinstance(service, dict) else None
+        path: Path = ("services", name, "fallback")
+        yield from _check_reference(fallback, path, services)
+        if isinstance(fallback, dict) and fallback.get("service") == name:
+            yield (*path, "service"), "is the service itself; name another one"
+
+
+def _check_reference(holder: Any, path: Path, services: Mapping[str, Any]) -> Iterator[Finding]:
+    try:
+        name = parse_text(holder["service"])
+    except (TypeError, LookupError, ValueError):
+        return  # not a mapping, or not a name: reported as such
+    if name not in services:
+        hint = nearest(name, services) or "; no services are defined"
+        yield (*path, "service"), f"there is no service {name!r}{hint}"
 
 
 def check_reserved(routes: Sequence[Route | None], auth: Auth) -> Iterator[Finding]:
@@ -66,6 +81,15 @@ def check_reserved(routes: Sequence[Route | None], auth: Auth) -> Iterator[Findi
                     ("routes", index, "path"),
                     f"{reserved} is the gateway's own; choose another path, or auth.enabled: false",
                 )
+
+
+def check_run_dir(server: Server, auth: Auth) -> Iterator[Finding]:
+    """The socket of the login endpoints is the address of a service."""
+    if auth.enabled:
+        try:
+            parse_endpoint_url(identity_url(server.run_dir))
+        except ValueError as error:
+            yield ("server", "run_dir"), f"{error}; the login endpoints have a socket in it"
 
 
 def check_providers(auth: Auth) -> Iterator[Finding]:
@@ -90,6 +114,7 @@ def check_routes(routes: Sequence[Route | None]) -> Iterator[Finding]:
             continue
         yield from _check_prefixes(index, route)
         yield from _check_header_names(index, route)
+        yield from _check_split(index, route)
         if route.name is not None:
             first = names.setdefault(route.name, index)
             if first != index:
@@ -129,6 +154,13 @@ def _check_header_names(index: int, route: Route) -> Iterator[Finding]:
         if first != name:
             message = f"is the same header as {first!r}: names of fields have no case"
             yield ("routes", index, "headers", name), message
+
+
+def _check_split(index: int, route: Route) -> Iterator[Finding]:
+    if route.split and not any(part.weight for part in route.split):
+        yield ("routes", index, "split"), "all weights are 0; where do the other requests go?"
+    if route.split_by is not None and not route.split:
+        yield ("routes", index, "split_by"), "there is no split; remove it or add one"
 
 
 def _criteria(route: Route) -> object:
