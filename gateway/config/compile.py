@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from gateway.config.compile_service import Intern, compile_key, compile_service
+from gateway.config.internal import IDENTITY_SERVICE, INTERNAL_ROUTES, internal_service
 from gateway.config.limits import Rate, RateLimit
 from gateway.config.plan import (
     Plan,
@@ -24,18 +25,22 @@ from gateway.config.server import Server
 
 def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
     """Compile a valid configuration. Cannot fail: `load` has checked everything."""
-    indexes = {name: index for index, name in enumerate(config.services)}
+    services, routes = dict(config.services), list(config.routes)
+    if config.auth.enabled:
+        services[IDENTITY_SERVICE] = internal_service(config.server.run_dir)
+        routes += INTERNAL_ROUTES
+    indexes = {name: index for index, name in enumerate(services)}
     body = config.server.limits.body
     limits = config.rate_limits
     return Plan(
         generation=generation,
         server=_server(config.server),
         services=tuple(
-            compile_service(name, item, indexes, intern) for name, item in config.services.items()
+            compile_service(name, item, indexes, intern) for name, item in services.items()
         ),
         rate_limits=tuple(_rate_limit(name, item, intern) for name, item in limits.items()),
         routes=tuple(
-            _route(route, indexes, body, intern, _names(route, limits)) for route in config.routes
+            _route(route, indexes, body, intern, _names(route, limits)) for route in routes
         ),
     )
 

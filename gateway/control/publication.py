@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from gateway.config.stored import Quarantined
+
 __all__ = ["Publication"]
 
 
@@ -19,6 +21,8 @@ class Publication:
     needs_restart: tuple[str, ...] = ()
     """Settings that differ from those the instance was started with, and cannot change while it
     runs."""
+    quarantined: tuple[Quarantined, ...] = ()
+    """Rows of the store that are not in force, and why."""
     discovery: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Service → how its endpoints are discovered, for `Discovery.from_message`. With secrets, so it
     goes over channels and nowhere else."""
@@ -35,4 +39,6 @@ class Publication:
     @classmethod
     def from_message(cls, fields: dict[str, Any]) -> "Publication":
         """The publication that ``to_message`` described."""
-        return cls(**{**fields, "needs_restart": tuple(fields["needs_restart"])})
+        quarantined = tuple(Quarantined(**row) for row in fields["quarantined"])
+        needs_restart = tuple(fields["needs_restart"])
+        return cls(**{**fields, "needs_restart": needs_restart, "quarantined": quarantined})
