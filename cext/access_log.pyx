@@ -7,6 +7,7 @@ backslashes, control characters, and every byte above ASCII.
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint
 from gateway.cext.principal cimport Principal
 from gateway.cext.refusal cimport NO_CODE, refusal
+from gateway.cext.service cimport Service
 
 cdef extern from "<time.h>" nogil:
     ctypedef long time_t
@@ -102,10 +103,12 @@ cdef inline void put_bytes(Buffer* out, bytes text) noexcept:
 
 
 cdef void put_service(Buffer* out, Exchange exchange) noexcept:
-    if exchange.route.service is None:
+    """The one that was asked last; before that, the route's."""
+    cdef Service service = exchange.route.service if exchange.service is None else exchange.service
+    if service is None:
         buffer_put_text(out, b"null")
     else:
-        buffer_put(out, <const char*>exchange.route.service.log_name, len(exchange.route.service.log_name))
+        buffer_put(out, <const char*>service.log_name, len(service.log_name))
 
 
 cdef void put_upstream(Buffer* out, Exchange exchange) noexcept:

@@ -10,6 +10,9 @@ cdef enum:
 
 cdef uint64_t NEVER
 
+cdef inline uint64_t milliseconds(double seconds) noexcept:
+    return <uint64_t>(seconds * 1000 + 0.5)
+
 
 cdef class Timed:
     """Something with one deadline at a time: a connection, later a stream."""

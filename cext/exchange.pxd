@@ -9,17 +9,20 @@ The two sides are abstract here; `downstream.pyx` and `upstream.pyx` speak HTTP/
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from gateway.cext.buffer cimport Buffer
+from gateway.cext.bulkhead cimport Bulkhead
 from gateway.cext.framing cimport Framing
 from gateway.cext.head cimport Head, Target
 from gateway.cext.plan cimport Plan, Route
 from gateway.cext.pool cimport ConnectionState, Pool
 from gateway.cext.principal cimport Principal
 from gateway.cext.refusal cimport Code
+from gateway.cext.service cimport Service
 from gateway.cext.wire cimport Connection
 from gateway.cext.worker cimport Worker
 
 cdef enum:
     MAX_CORRELATION_ID = 128
+    MAX_ATTEMPTS = 10               # as the configuration allows
 
 
 cdef class Downstream(Connection):
@@ -90,7 +93,9 @@ cdef class Exchange:
     cdef bint expects_continue
     cdef bint request_complete
     cdef uint64_t body_received
-    cdef Buffer held                # body bytes that arrived before an upstream did
+    cdef Buffer held                # body bytes that arrived before an upstream did, or may go again
+    cdef size_t kept_limit          # bytes of body that are kept to be sent again; 0 = none
+    cdef bint body_lost             # some were sent and not kept: no other attempt is possible
 
     # What the stages fill
     cdef Buffer path                # canonical
@@ -102,7 +107,21 @@ cdef class Exchange:
     cdef bint suspended             # a coroutine has it, and will call `go_on`
     cdef Pool pool
     cdef bint waiting               # in the pool's queue
-    cdef int attempts
+
+    # Filled by `forward`
+    cdef Service service            # None before it
+    cdef Bulkhead bulkhead          # that holds the exchange, running …
+    cdef bint in_bulkhead           # … or in its queue
+    cdef bint replayed              # sent again after a kept connection had died
+    cdef int attempts               # begun
+    cdef uint32_t tried[MAX_ATTEMPTS]   # endpoint of each
+    cdef uint32_t endpoint          # of the last one
+    cdef bint in_endpoint           # counted there as in flight
+    cdef bint attempt_open          # not yet reported
+    cdef uint64_t attempt_ns        # when it began
+    cdef uint32_t ticket            # the breaker's
+    cdef bint backing_off           # before the next one
+    cdef bint fell_back
 
     # The response
     cdef int status
@@ -139,5 +158,7 @@ cdef class Exchange:
     cdef void on_downstream_lost(self) noexcept
     cdef void choose_correlation_id(self) noexcept
     cdef void drop_upstream(self) noexcept
-    cdef void wait_until(self, uint64_t due_ms) noexcept
+    cdef void leave_service(self) noexcept
+    cdef void wait_until(self, uint64_t due_ms, Code code) noexcept
+    cdef void end_wait(self) noexcept
     cdef void finish(self) noexcept

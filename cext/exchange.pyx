@@ -7,14 +7,22 @@ from libc.string cimport memcpy
 from gateway.cext.authentication cimport write_challenge
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_text, buffer_put_uint
 from gateway.cext.clock cimport NEVER
+from gateway.cext.forward cimport (
+    end_attempt,
+    is_rescued,
+    leave_endpoint,
+    stick,
+    try_again,
+    try_again_after,
+)
 from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
+from gateway.cext.native cimport GW_FAILURE, GW_SUCCESS
 from gateway.cext.plan cimport GO, Verdict
 from gateway.cext.refusal cimport (
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
     NO_CODE,
-    UPSTREAM_OVERLOADED,
     UPSTREAM_TIMEOUT,
     Row,
     code_named,
@@ -127,7 +135,13 @@ cdef class Exchange:
         self.principal = None
         self.waiting = False
         self.suspended = False
+        self.service = None
+        self.bulkhead = None
+        self.in_bulkhead = self.in_endpoint = False
+        self.replayed = self.attempt_open = self.backing_off = self.fell_back = False
         self.attempts = 0
+        self.kept_limit = 0
+        self.body_lost = False
         self.stage = 0
         self.status = 0
         self.error = NO_CODE
@@ -208,6 +222,8 @@ cdef class Exchange:
             self.finish()
             self.downstream.abort()
             return
+        if self.service is not None and is_rescued(self, code):
+            return
         buffer_put(&fields, b"Content-Type: application/json\r\n", 32)
         if code == METHOD_NOT_ALLOWED:
             write_allow(self, &fields)
@@ -235,12 +251,17 @@ cdef class Exchange:
         self.finish()
         self.downstream.exchange_over()
 
-    cdef void wait_until(self, uint64_t due_ms) noexcept:
-        """Bounds a wait for a connection within the exchange's own deadline."""
+    cdef void wait_until(self, uint64_t due_ms, Code code) noexcept:
+        """Bounds a wait within the exchange's own deadline."""
         if due_ms < self.deadline_ms:
             self.deadline_ms = due_ms
-            self.deadline_code = UPSTREAM_OVERLOADED
+            self.deadline_code = code
             self.downstream.deadline_changed()
+
+    cdef void end_wait(self) noexcept:
+        self.deadline_ms = self.total_ms
+        self.deadline_code = UPSTREAM_TIMEOUT
+        self.downstream.deadline_changed()
 
     cdef void attach(self, Upstream upstream) noexcept:
         """A connection is ours: sends what there is of the request. The caller flushes."""
@@ -252,7 +273,9 @@ cdef class Exchange:
         upstream.send_head(self)
         if self.held.size:
             upstream.send_body(self.held.data, self.held.size)
-            buffer_free(&self.held)
+            if self.held.size > self.kept_limit:
+                self.body_lost = True
+                buffer_free(&self.held)
         if self.request_complete:
             upstream.send_end(self)
         if upstream.write_paused:
@@ -268,6 +291,11 @@ cdef class Exchange:
             self.refuse(BODY_TOO_LARGE)
         elif self.upstream is not None:
             self.upstream.send_body(data, size)
+            if self.body_lost or self.held.size + size > self.kept_limit:
+                self.body_lost = True
+                buffer_free(&self.held)
+            else:
+                buffer_put(&self.held, data, size)
         else:
             buffer_put(&self.held, data, size)
             self.downstream.pause_request()
@@ -283,6 +311,13 @@ cdef class Exchange:
             self.downstream.send_interim(self, status, head)
 
     cdef void on_response_head(self, int status, const Head* head, Framing framing) noexcept:
+        if self.attempt_open:
+            end_attempt(self, GW_FAILURE if status >= 500 else GW_SUCCESS)
+        if status >= 500 and self.service.retries is not None and try_again_after(self, status):
+            return
+        if self.service.cookie_name is not None:
+            stick(self)
+        self.body_lost = True
         self.status = status
         self.response_framing = framing
         self.head_sent = True
@@ -306,15 +341,19 @@ cdef class Exchange:
         never have seen the request (RFC 9112 section 9.3.1). Sent once more, on a fresh connection.
         """
         cdef Pool pool = self.pool
+        cdef bint unsent = self.upstream is None
         self.upstream = None
         self.waiting = False
-        if (replayable and self.attempts == 0 and self.is_idempotent
+        if (replayable and not self.replayed and self.is_idempotent
                 and self.request_framing.kind == BODY_NONE):
-            self.attempts += 1
+            self.replayed = True
             pool.count_retry()
             pool.acquire(self, True)
             return
-        self.refuse(code)
+        if self.attempt_open:
+            end_attempt(self, GW_FAILURE)
+        if self.head_sent or not try_again(self, code, unsent):
+            self.refuse(code)
 
     cdef void on_downstream_lost(self) noexcept:
         if self.active and not self.head_sent:
@@ -328,21 +367,31 @@ cdef class Exchange:
             upstream.exchange = None
             upstream.abort()
 
+    cdef void leave_service(self) noexcept:
+        """Lets go of all that the exchange holds of its service."""
+        self.drop_upstream()
+        if self.waiting:
+            self.waiting = False
+            self.pool.leave_queue()
+        self.backing_off = False
+        leave_endpoint(self)
+        if self.bulkhead is not None:
+            self.bulkhead.leave(self)
+
     cdef void finish(self) noexcept:
         """Exactly once for each exchange, on every path: counts, logs, lets go of the upstream."""
         if not self.active:
             return
         self.active = False
-        self.drop_upstream()
+        if self.service is not None:
+            self.leave_service()
         buffer_free(&self.held)
-        if self.waiting:
-            self.waiting = False
-            self.pool.leave_queue()
         self.serial += 1
         self.worker.exchanges -= 1
         self.worker.record(self)
         self.suspended = False
         self.principal = None
+        self.service = None
         self.plan = None
 
 

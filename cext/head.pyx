@@ -240,6 +240,9 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
     elif size == 19:
         if name_equals(name, 19, b"proxy-authorization", 19):
             return FIELD_HOP
+    elif size == 20:
+        if name_equals(name, 20, b"x-request-timeout-ms", 20):
+            return FIELD_IDENTITY
     if memchr(name, 95, size) != NULL:
         return FIELD_UNDERSCORE
     if size > 12 and name_equals(name, 12, b"x-forwarded-", 12):

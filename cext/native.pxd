@@ -71,19 +71,81 @@ cdef extern int64_t gw_path_normalize(
     const uint8_t *path, size_t len, uint8_t *out, size_t cap, uint32_t keep_encoded_slash,
 ) noexcept nogil
 
-# ---- Balancer, timer wheel, segment --------------------------------------------------------------
+# ---- Endpoints, breaker --------------------------------------------------------------------------
 
 cdef extern from *:
     """
-    typedef struct GwBalancer GwBalancer;
+    typedef struct GwEndpoints GwEndpoints;
+    typedef struct GwBreaker GwBreaker;
+    """
+    # EndpointSet.address, valid while that object is held.
+    ctypedef struct GwEndpoints:
+        pass
+    # Breaker.address, valid while that object is held.
+    ctypedef struct GwBreaker:
+        pass
+
+# What a breaker says to a request.
+ctypedef struct GwAdmission:
+    uint32_t ticket             # for gw_breaker_report
+    int32_t entered             # GwBreakerState that it changed to with this request, or -1
+    uint64_t retry_after_ms     # 0 = admitted
+
+cdef enum GwBreakerState:
+    GW_BREAKER_CLOSED = 0
+    GW_BREAKER_OPEN = 1
+    GW_BREAKER_HALF_OPEN = 2
+
+cdef enum GwOutcome:
+    GW_SUCCESS = 0
+    GW_FAILURE = 1
+    GW_ABANDONED = 2
+
+# Index of an endpoint, or -1: none may be used. random: 64 uniform bits. hash: of gw_hash_key, for
+# consistent hashing. tried: those that failed this request.
+cdef extern int32_t gw_endpoints_pick(
+    const GwEndpoints *endpoints, uint64_t now_ms, uint64_t random, uint64_t hash,
+    const uint32_t *tried, size_t tried_count) noexcept nogil
+
+# Index of the endpoint with this gw_endpoints_key, or -1: there is none, or it may not be used.
+cdef extern int32_t gw_endpoints_find(
+    const GwEndpoints *endpoints, uint64_t now_ms, uint64_t key) noexcept nogil
+
+cdef extern uint64_t gw_endpoints_key(const GwEndpoints *endpoints, uint32_t index) noexcept nogil
+
+# A request goes to a picked endpoint; ended once.
+cdef extern void gw_endpoints_begin(const GwEndpoints *endpoints, uint32_t index) noexcept nogil
+
+cdef extern void gw_endpoints_end(const GwEndpoints *endpoints, uint32_t index) noexcept nogil
+
+# 1: the endpoint has been ejected for it.
+cdef extern uint32_t gw_endpoints_report(
+    const GwEndpoints *endpoints, uint32_t index, uint32_t failed, uint64_t latency_us,
+    uint64_t now_ms) noexcept nogil
+
+# Called on the tick.
+cdef extern void gw_endpoints_refresh(
+    const GwEndpoints *endpoints, uint64_t now_ms) noexcept nogil
+
+cdef extern uint64_t gw_hash_key(const uint8_t *key, size_t len) noexcept nogil
+
+cdef extern void gw_breaker_admit(
+    const GwBreaker *breaker, uint64_t now_ms, GwAdmission *out) noexcept nogil
+
+# outcome: GwOutcome. The GwBreakerState that it changed to with this report, or -1.
+cdef extern int32_t gw_breaker_report(
+    const GwBreaker *breaker, uint32_t ticket, uint32_t outcome, uint64_t now_ms, uint64_t random,
+) noexcept nogil
+
+# ---- Timer wheel, segment ------------------------------------------------------------------------
+
+cdef extern from *:
+    """
     typedef struct GwWheel GwWheel;
     typedef struct GwRegion GwRegion;
     typedef struct GwSegment GwSegment;
     typedef struct GwLru GwLru;
     """
-    # Balancer.address, valid while that object is held.
-    ctypedef struct GwBalancer:
-        pass
     # Timeouts of one thread. Times are ms of one monotonic clock.
     ctypedef struct GwWheel:
         pass
@@ -129,9 +191,6 @@ cdef extern uint32_t gw_lru_evict_for(GwLru *lru, size_t len) noexcept nogil
 cdef extern uint32_t gw_lru_insert(GwLru *lru, const uint8_t *data, size_t len) noexcept nogil
 
 cdef extern void gw_lru_remove(GwLru *lru, uint32_t slot) noexcept nogil
-
-# Index of the endpoint. random: 64 uniform bits.
-cdef extern uint32_t gw_balancer_pick(const GwBalancer *balancer, uint64_t random) noexcept nogil
 
 cdef extern GwWheel *gw_wheel_new(uint64_t now_ms) noexcept nogil
 
@@ -207,3 +266,9 @@ cdef enum GwServiceCounter:
     GW_UPSTREAM_CONNECTIONS_IDLE = 6
     GW_UPSTREAM_QUEUE = 7
     GW_UPSTREAM_QUEUE_FULL_TOTAL = 8
+    GW_UPSTREAM_RETRIES_DENIED_TOTAL = 9
+    GW_UPSTREAM_EJECTIONS_TOTAL = 10
+    GW_CIRCUIT_BREAKER_OPENED_TOTAL = 11
+    GW_CIRCUIT_BREAKER_REFUSED_TOTAL = 12
+    GW_BULKHEAD_REFUSED_TOTAL = 13
+    GW_FALLBACKS_TOTAL = 14

@@ -3,8 +3,10 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
-from gateway.cext.native cimport GwBalancer, GwRoutes
+from gateway.cext.native cimport GwRoutes
 from gateway.cext.scopes cimport Scopes
+from gateway.cext.service cimport Service
+from gateway.cext.split cimport Split
 
 
 cdef enum Verdict:
@@ -24,25 +26,12 @@ cdef struct Network:
     uint32_t prefix         # bits
 
 
-cdef class Service:
-    cdef readonly str name
-    cdef bytes log_name             # the name as a JSON string
-    cdef uint32_t label
-    cdef object balancer
-    cdef const GwBalancer* balancer_handle  # NULL: none of its endpoints has been discovered yet
-    cdef readonly list pools        # of Pool, in the order of the balancer's indexes
-    cdef bytes host                 # sent as Host instead of the downstream's, or None
-    cdef uint64_t connect_ms        # each timeout: 0 = none
-    cdef uint64_t response_ms
-    cdef uint64_t idle_ms
-    cdef uint64_t total_ms
-
-
 cdef class Route:
     cdef readonly str path
     cdef uint32_t label
     cdef uint32_t service_label
     cdef Service service            # None for what the gateway answers itself
+    cdef Split split                # in place of `service`, or None
     cdef bytes cut                  # leading part of the canonical path that is taken off …
     cdef bytes put                  # … and what stands there instead
     cdef uint64_t body_limit        # bytes, 0 = none
@@ -71,6 +60,7 @@ cdef class Plan:
     cdef uint64_t head_ms
     cdef uint64_t body_ms
     cdef uint64_t idle_ms
+    cdef int workers                # of the instance
     cdef uint32_t connection_limit  # of this worker
     cdef Network* trusted
     cdef size_t trusted_count

@@ -12,6 +12,7 @@ from libc.stdlib cimport abort, free, malloc
 from libc.string cimport memcmp, memcpy
 
 from gateway.cext.authentication cimport CREDENTIAL_API_KEY, CREDENTIAL_JWT
+from gateway.cext.clock cimport milliseconds
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.stages cimport compile_stages, respond_health
 
@@ -19,25 +20,6 @@ cdef dict CREDENTIAL_KINDS = {"jwt": CREDENTIAL_JWT, "api_key": CREDENTIAL_API_K
 cdef enum:
     # Bits of Principal.granted; bit 0 stands for none
     MAX_GRANTS = 64
-
-
-cdef class Service:
-    def __init__(self, dict spec, list pools, uint64_t seed):
-        timeouts = spec["timeouts"]
-        self.name = spec["name"]
-        self.log_name = json.dumps(self.name).encode()
-        self.label = spec["label"]
-        self.pools = pools
-        weights = [endpoint["weight"] for endpoint in spec["endpoints"]]
-        if weights:
-            # Workers start at different places of the schedule, so that they do not move in step.
-            self.balancer = _core.Balancer(spec["balance"], weights, seed)
-            self.balancer_handle = <const GwBalancer*><uintptr_t>self.balancer.address
-        self.host = spec["host"].encode() if spec["host"] else None
-        self.connect_ms = milliseconds(timeouts["connect"])
-        self.response_ms = milliseconds(timeouts["response"])
-        self.idle_ms = milliseconds(timeouts["idle"])
-        self.total_ms = milliseconds(timeouts["total"])
 
 
 cdef class Route:
@@ -53,6 +35,8 @@ cdef Route build_route(dict spec, list services, dict grants):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
+    if spec["split"]:
+        route.split = Split(spec["split"], spec["split_by"], services)
     route.body_limit = spec["body"]
     if spec["strip_prefix"]:
         route.cut = spec["strip_prefix"].rstrip("/").encode()
@@ -61,6 +45,11 @@ cdef Route build_route(dict spec, list services, dict grants):
     set_callers(route, spec, grants)
     compile_stages(route)
     return route
+
+
+cdef void link_fallback(Service service, list services) except *:
+    if service.fallback is not None and service.fallback.index is not None:
+        service.fallback.service = services[service.fallback.index]
 
 
 cdef void set_callers(Route route, dict spec, dict grants) except *:
@@ -77,10 +66,6 @@ cdef void set_callers(Route route, dict spec, dict grants) except *:
         route.grant = number if number < MAX_GRANTS else 0
 
 
-def milliseconds(seconds) -> int:
-    return round(seconds * 1000)
-
-
 cdef class Plan:
     def __init__(self, content: bytes, make_service, labels: dict):
         """`make_service(spec) -> Service` keeps the pools of endpoints that stay."""
@@ -93,6 +78,8 @@ cdef class Plan:
         self.keep_encoded_slash = server["encoded_slashes"] == "keep"
         self.service_specs = spec["services"]
         self.services = [make_service(service) for service in spec["services"]]
+        for service in self.services:
+            link_fallback(service, self.services)
         grants = {}
         self.routes = [build_route(route, self.services, grants) for route in spec["routes"]]
         self.auth = spec.get("auth")
@@ -104,6 +91,7 @@ cdef class Plan:
         self.head_ms = milliseconds(limits["head_timeout"])
         self.body_ms = milliseconds(limits["body_timeout"])
         self.idle_ms = milliseconds(limits["idle_timeout"])
+        self.workers = server["workers"]
         self.connection_limit = max(1, -(-limits["connections"] // server["workers"]))
         self.set_trusted(server["trusted_proxies"])
 

@@ -98,7 +98,7 @@ cdef class Pool:
         self.queued += 1
         self.start_dials()
         if self.dialing < self.queued and self.connect_ms:
-            exchange.wait_until(self.worker.clock.now_ms + self.connect_ms)
+            exchange.wait_until(self.worker.clock.now_ms + self.connect_ms, UPSTREAM_OVERLOADED)
         return WAIT
 
     cdef void leave_queue(self) noexcept:

@@ -33,6 +33,9 @@ cdef enum Code:
     INSUFFICIENT_SCOPE
     AUTHENTICATION_UNAVAILABLE
     UPSTREAM_UNAVAILABLE
+    CIRCUIT_OPEN
+    BULKHEAD_FULL
+    NO_HEALTHY_ENDPOINT
     CODE_COUNT
     NO_CODE = -1
 
@@ -41,6 +44,7 @@ cdef struct Row:
     int status
     bint closes
     bint retryable
+    bint upstream       # the service's fault, so its fallback may answer
     const char* code
     const char* message
 

@@ -20,6 +20,7 @@ NAMES = (
     "token_expired", "token_revoked", "api_key_invalid", "insufficient_scope",
     "authentication_unavailable",
     "upstream_unavailable",
+    "circuit_open", "bulkhead_full", "no_healthy_endpoint",
 )
 
 CODES = {name: code for code, name in enumerate(NAMES)}
@@ -54,6 +55,7 @@ cdef void load() except *:
         ROWS[i].status = row.status
         ROWS[i].closes = row.closes
         ROWS[i].retryable = row.retryable
+        ROWS[i].upstream = row.side == "upstream"
         ROWS[i].code = keep(row.code)
         ROWS[i].message = keep(row.message)
     for i in range(600):

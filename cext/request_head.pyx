@@ -4,9 +4,11 @@ Hop-by-hop fields go (RFC 9110 section 7.6.1), fields that only the gateway may 
 what the gateway has to say comes last.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
+
 from gateway.cext.authentication cimport CREDENTIAL_JWT
 from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint, buffer_reserve
+from gateway.cext.clock cimport NEVER
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH
 from gateway.cext.head cimport (
     FIELD_API_KEY,
@@ -121,7 +123,7 @@ cdef void write_request_line(Exchange exchange, Buffer* out) noexcept:
 
 
 cdef void write_host(Exchange exchange, Buffer* out, bytes endpoint_authority) noexcept:
-    cdef bytes host = exchange.route.service.host
+    cdef bytes host = exchange.service.host
     buffer_put_text(out, b"Host: ")
     if host is not None:
         buffer_put(out, host, len(host))
@@ -164,6 +166,16 @@ cdef void write_own_fields(Exchange exchange, Buffer* out) noexcept:
     buffer_put(out, b"\r\n", 2)
     if exchange.principal is not None:
         buffer_put(out, exchange.principal.fields, len(exchange.principal.fields))
+    if exchange.total_ms != NEVER:
+        write_time_left(exchange, out)
+
+
+cdef void write_time_left(Exchange exchange, Buffer* out) noexcept:
+    """Until the total timeout: a service need not work for an answer that nobody waits for."""
+    cdef uint64_t now_ms = exchange.worker.clock.now_ms
+    buffer_put_text(out, b"X-Request-Timeout-Ms: ")
+    buffer_put_uint(out, exchange.total_ms - now_ms if exchange.total_ms > now_ms else 0)
+    buffer_put(out, b"\r\n", 2)
 
 
 cdef void write_forwarded_for(const Head* head, Buffer* out) noexcept:

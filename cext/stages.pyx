@@ -9,6 +9,7 @@ from libc.string cimport memcmp, memset
 
 from gateway.cext.authentication cimport authenticate, authorize
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_reserve
+from gateway.cext.forward cimport forward
 from gateway.cext.framing cimport BODY_LENGTH
 from gateway.cext.head cimport TARGET_ASTERISK
 from gateway.cext.native cimport (
@@ -16,13 +17,11 @@ from gateway.cext.native cimport (
     GW_METHOD_NOT_ALLOWED,
     GwMatch,
     GwRequest,
-    gw_balancer_pick,
     gw_path_normalize,
     gw_routes_allow,
     gw_routes_match,
 )
-from gateway.cext.plan cimport GO, REFUSED, Service, Stage
-from gateway.cext.pool cimport Pool
+from gateway.cext.plan cimport GO, REFUSED, Stage
 from gateway.cext.refusal cimport (
     BAD_PATH,
     BODY_TOO_LARGE,
@@ -151,20 +150,6 @@ cdef Verdict transform(Exchange exchange) noexcept:
 
 cdef bint starts_with_segment(const char* path, size_t size, const char* prefix, size_t length) noexcept:
     return size >= length and memcmp(path, prefix, length) == 0 and (size == length or path[length] == 47)
-
-
-cdef Verdict forward(Exchange exchange) noexcept:
-    """Chooses an endpoint and takes a connection of its pool, at once or when one is free."""
-    cdef Service service = exchange.route.service
-    cdef uint32_t index
-    cdef Pool pool
-    if service.balancer_handle == NULL:
-        return refuse(exchange, UPSTREAM_UNAVAILABLE)
-    index = gw_balancer_pick(service.balancer_handle, exchange.worker.random())
-    pool = <Pool>service.pools[index]
-    if service.total_ms:
-        exchange.deadline_ms = exchange.total_ms = exchange.worker.clock.now_ms + service.total_ms
-    return pool.acquire(exchange, False)
 
 
 cdef Verdict respond_health(Exchange exchange) noexcept:

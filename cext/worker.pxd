@@ -16,6 +16,7 @@ from gateway.cext.poller cimport Poller
 cdef class Worker:
     cdef readonly object loop
     cdef object segment
+    cdef int slot
     cdef const GwSegment* segment_address
     cdef const GwRegion* region
     cdef object authenticator       # (kind, credential, peer) -> awaitable, or None
@@ -28,6 +29,7 @@ cdef class Worker:
     cdef AccessLog access_log       # or None
     cdef dict labels                # label ids of what no plan names
     cdef dict pools                 # (service, url) -> Pool
+    cdef dict bulkheads             # service -> Bulkhead
     cdef list retired               # pools that no plan names any more and that are not empty
     cdef set downstreams            # of open Downstream
     cdef set tasks                  # look-ups under way

@@ -5,6 +5,7 @@ import os
 from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memcpy
 
+from gateway.cext.bulkhead cimport Bulkhead
 from gateway.cext.downstream cimport Http1Downstream
 from gateway.cext.native cimport (
     GW_BAD_REQUESTS_TOTAL,
@@ -15,14 +16,15 @@ from gateway.cext.native cimport (
     GW_CONNECTIONS_REFUSED_TOTAL,
     GW_PLAN_GENERATION,
     GW_REQUESTS_IN_FLIGHT,
+    gw_endpoints_refresh,
     gw_metrics_add,
     gw_metrics_observe,
     gw_metrics_set,
     gw_segment_beat,
 )
-from gateway.cext.plan cimport Service
 from gateway.cext.pool cimport Pool
 from gateway.cext.principal cimport Principal
+from gateway.cext.service cimport Service
 
 # Resolution of timeouts, heartbeat and log flush. Ten wake-ups a second cost nothing that can be measured.
 TICK_S = 0.1
@@ -39,6 +41,7 @@ cdef class Worker:
         """
         self.loop = loop
         self.segment = segment
+        self.slot = slot
         self.segment_address = <const GwSegment*><uintptr_t>segment.address
         self.authenticator = authenticator
         self.credentials = Credentials(segment)
@@ -49,6 +52,7 @@ cdef class Worker:
         self.access_log = None if access_log is None else AccessLog(access_log)
         self.labels = {text: segment.intern(text) for text in ("-", "/health")}
         self.pools = {}
+        self.bulkheads = {}
         self.retired = []
         self.downstreams = set()
         self.tasks = set()
@@ -70,7 +74,7 @@ cdef class Worker:
 
     def install(self, plan: bytes) -> None:
         """Swaps the plan. Running exchanges keep theirs; endpoints that stay keep their connections."""
-        pools = {}
+        pools, bulkheads = {}, {}
 
         def make_service(spec: dict) -> Service:
             members = []
@@ -79,17 +83,24 @@ cdef class Worker:
                 pool = self.pools.get(key) or Pool(self, spec, endpoint)
                 pools[key] = pool
                 members.append(pool)
-            return Service(spec, members, self.random())
+            bulkhead = None
+            if spec["bulkhead"]:
+                bulkhead = self.bulkheads.get(spec["name"]) or Bulkhead(self)
+                bulkheads[spec["name"]] = bulkhead
+            return Service(self, spec, members, bulkhead)
 
         compiled = Plan(plan, make_service, self.labels)
         for service in compiled.service_specs:
             for endpoint in service["endpoints"]:
                 (<Pool>pools[service["name"], endpoint["url"]]).configure(service)
+            if service["bulkhead"]:
+                (<Bulkhead>bulkheads[service["name"]]).configure(service["bulkhead"], compiled.workers)
         compiled.service_specs = None
         for key in self.pools.keys() - pools.keys():
             (<Pool>self.pools[key]).retire()
             self.retired.append(self.pools[key])
         self.pools = pools
+        self.bulkheads = bulkheads
         if self.plan is not None and self.plan.auth != compiled.auth:
             self.credentials.clear()
         self.plan = compiled
@@ -166,6 +177,9 @@ cdef class Worker:
         if self.listener is not None:
             self.listener.go_on()
         gw_segment_beat(self.region, self.clock.now_ms)
+        for service in self.plan.services:
+            if (<Service>service).endpoints != NULL:
+                gw_endpoints_refresh((<Service>service).endpoints, self.clock.now_ms)
         self.publish()
         if self.access_log is not None:
             self.access_log.flush()
@@ -201,10 +215,13 @@ cdef class Worker:
     cdef void record(self, Exchange exchange) noexcept:
         """The end of every exchange: metrics and access log."""
         cdef uint64_t duration_ns = self.clock.now_ns - exchange.started_ns
+        cdef uint32_t service_label = exchange.route.service_label
+        if exchange.service is not None:
+            service_label = exchange.service.label
         if exchange.principal is not None and exchange.principal.key_hash:
             if exchange.principal.count_use(exchange.route.label):
                 self.used.append(exchange.principal)
-        gw_metrics_observe(self.region, exchange.route.label, exchange.route.service_label,
+        gw_metrics_observe(self.region, exchange.route.label, service_label,
                            exchange.method_id, <uint32_t>exchange.status, duration_ns)
         if self.access_log is not None:
             self.access_log.write(exchange, self.clock.wall_ns(), duration_ns)

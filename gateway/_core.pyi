@@ -76,7 +76,7 @@ class RouteTable:
     ) -> list[Candidate]:
         """Every route whose host and path match, best first."""
 
-# ---- Balancer, timer wheel, segment --------------------------------------------------------------
+# ---- Segment, endpoints, timer wheel ------------------------------------------------------------
 
 WORKER_METRICS: Final[tuple[tuple[str, str, str], ...]]
 """Name, kind ("counter" or "gauge") and help of each counter of a process."""
@@ -116,6 +116,18 @@ class Snapshot(TypedDict):
     heartbeats: list[int]
     """Of each slot, ms; 0 = never."""
     labels_dropped: int
+
+@type_check_only
+class EndpointState(TypedDict):
+    """What is known of an endpoint."""
+
+    health: Literal["unknown", "healthy", "unhealthy"]
+    ejected_for_ms: int
+    """How much longer; 0 = it is not."""
+    in_flight: int
+    """In all workers. Counted only where the balancer needs it."""
+    latency_us: float
+    """Peak EWMA; 0 = nothing observed. Observed only where the balancer needs it."""
 
 @final
 class Segment:
@@ -195,7 +207,25 @@ class Segment:
     def reset_gauges(self, slot: int) -> None:
         """After the slot's writer died: what it had open is closed. Counters stay."""
 
+    def set_health(self, endpoint: int, health: str, now_ms: int) -> None:
+        """`endpoint`: a label. `health`: unknown, healthy or unhealthy; else ValueError. Only for
+        the control process.
+        """
+
+    def endpoint(self, endpoint: int, now_ms: int) -> EndpointState:
+        """What all processes know of the endpoint with this label."""
+
+    def breaker(self, service: int) -> tuple[Literal["closed", "open", "half_open"], int]:
+        """State of the breaker of the service with this label, and until when it is open, ms."""
+
     def collect(self) -> Snapshot: ...
+
+BalancerKind = Literal[
+    "weighted_round_robin", "weighted_random", "least_request", "ewma", "consistent_hash"
+]
+
+def hash_key(key: bytes) -> int:
+    """The 64-bit hash of consistent hashing."""
 
 @final
 class Lru:
@@ -216,18 +246,121 @@ class Lru:
 class Balancer:
     """Chooses an endpoint of a service."""
 
-    def __new__(cls, kind: str, weights: list[int], seed: int) -> Self:
-        """`kind`: "weighted_round_robin" or "weighted_random". `weights`: one for each endpoint,
-        0 to 2^32 - 1; 0 is never picked unless all are 0. `seed`: where round robin begins.
+    def __new__(
+        cls,
+        kind: str,
+        weights: list[int],
+        seed: int,
+        urls: list[str] | None = None,
+        max_load_percent: int = 0,
+    ) -> Self:
+        """`kind`: a BalancerKind. `weights`: one for each endpoint, 0 to 2^32 - 1; 0 is never
+        picked unless all are 0. `seed`: where round robin begins. `urls`: what consistent hashing
+        recognises the endpoints by. `max_load_percent`: its bound, 0 = none.
         Raises ValueError: unknown kind, no endpoints, more than 4,096.
         """
 
-    def pick(self, random: int) -> int:
-        """Index of an endpoint. `random`: 64 uniform bits."""
+    def pick(
+        self,
+        random: int,
+        hash: int = 0,
+        refusing: list[int] | None = None,
+        in_flight: list[int] | None = None,
+        latency_us: list[float] | None = None,
+    ) -> int | None:
+        """Index of an endpoint that is not `refusing`. `random`: 64 uniform bits. `hash`: of
+        `hash_key`. The lists tell of each endpoint.
+        """
+
+@type_check_only
+class Outlier(TypedDict):
+    """When an endpoint is ejected. 0 = does not matter."""
+
+    consecutive_failures: int
+    failure_permille: int
+    min_requests: int
+    window_ms: int
+    eject_for_ms: int
+    eject_max_ms: int
+    max_ejected_percent: int
+
+@final
+class EndpointSet:
+    """The endpoints of one service: a balancer over what the segment knows of each."""
+
+    def __new__(
+        cls,
+        segment: Segment,
+        slot: int,
+        label: int,
+        kind: str,
+        endpoints: list[tuple[int, int, str]],
+        *,
+        seed: int,
+        now_ms: int,
+        max_load_percent: int = 0,
+        slow_start_ms: int = 0,
+        outlier: Outlier | None = None,
+        panic_percent: int = 50,
+        checked: bool = False,
+    ) -> Self:
+        """`slot`: the worker's. `endpoints`: label, weight and URL of each. `checked`: whether
+        somebody calls `Segment.set_health`. Raises ValueError as Balancer does, IndexError.
+        """
+
+    def pick(
+        self, now_ms: int, random: int, hash: int = 0, tried: list[int] | None = None
+    ) -> int | None:
+        """Index of an endpoint; None if none may be used. `tried`: failed this request."""
+
+    def find(self, now_ms: int, key: int) -> int | None:
+        """Index of the endpoint with this `key`, if it may be used."""
+
+    def key(self, index: int) -> int: ...
+    def begin(self, index: int) -> None:
+        """A request goes to a picked endpoint; `end` it once."""
+
+    def end(self, index: int) -> None: ...
+    def report(self, index: int, failed: bool, latency_us: int, now_ms: int) -> bool:
+        """How a request ended. True if the endpoint has been ejected for it, just now."""
+
+    def refresh(self, now_ms: int) -> None:
+        """Looks whether enough endpoints are usable. Called on the tick."""
 
     @property
+    def is_counted(self) -> bool:
+        """Whether begin, end and report do anything."""
+    @property
     def address(self) -> int:
-        """Pointer for the C face (GwBalancer), valid while this object lives."""
+        """Pointer for the C face (GwEndpoints), valid while this object lives."""
+
+@final
+class Breaker:
+    """A service's circuit breaker, over its place in the segment."""
+
+    def __new__(
+        cls,
+        segment: Segment,
+        label: int,
+        *,
+        window_ms: int,
+        min_requests: int,
+        failure_permille: int,
+        open_for_ms: int,
+        open_max_ms: int,
+        probes: int,
+    ) -> Self: ...
+    def admit(self, now_ms: int) -> tuple[int | None, str | None, int]:
+        """Ticket, state entered with it, 0; or None, None, ms to wait."""
+
+    def report(self, ticket: int, outcome_name: str, now_ms: int, random: int) -> str | None:
+        """`outcome_name`: success, failure or abandoned. The state entered with it."""
+
+    @property
+    def state(self) -> Literal["closed", "open", "half_open"]: ...
+    @property
+    def address(self) -> int:
+        """Pointer for the C face (GwBreaker), valid while this object lives."""
 
 @final
 class TimerWheel:

@@ -83,4 +83,7 @@ REFUSALS: tuple[Refusal, ...] = (
         "Credentials cannot be checked at the moment",
     ),
     Refusal("upstream_unavailable", 503, "upstream", True, False, "Service has no endpoint"),
+    Refusal("circuit_open", 503, "upstream", True, False, "Circuit breaker is open"),
+    Refusal("bulkhead_full", 503, "upstream", True, False, "Service has too many requests"),
+    Refusal("no_healthy_endpoint", 503, "upstream", True, False, "Service has no healthy endpoint"),
 )

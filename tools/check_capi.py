@@ -1,4 +1,5 @@
-"""Compares the two descriptions of the C face: native/src/capi.rs and cext/native.pxd.
+"""Compares the two descriptions of the C face: native/src/capi.rs, with the files under
+native/src/capi, and cext/native.pxd.
 
 The linker knows names only. A function whose arguments or a struct whose fields differ between the
 two would read other bytes than were meant, without a word. Usage: ``tools/check_capi.py [RS PXD]``;
@@ -230,10 +231,12 @@ def differences(rust_source: str, pxd_source: str) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Prints the differences; returns the exit code."""
-    default = [str(ROOT / "native/src/capi.rs"), str(ROOT / "cext/native.pxd")]
-    rust, pxd = (Path(name).read_text() for name in arguments or default)
+    names = arguments or [str(ROOT / "native/src/capi.rs"), str(ROOT / "cext/native.pxd")]
+    face, pxd = (Path(name) for name in names)
+    parts = [face, *sorted(face.with_suffix("").glob("*.rs"))]
+    rust = "\n".join(part.read_text() for part in parts)
     try:
-        found = differences(rust, pxd)
+        found = differences(rust, pxd.read_text())
     except UnreadableError as error:
         found = [str(error)]
     print("\n".join(found) if found else "check_capi: capi.rs and native.pxd agree")

@@ -128,8 +128,27 @@ def _status_lines(document: Mapping[str, Any]) -> list[str]:
     lines.append(_process_row("control", document["control"]))
     for worker in document["workers"]:
         lines.append(_process_row(f"worker {worker['slot']}", worker))
+    for service in document["services"]:
+        lines += _service_lines(service)
     for service in document["discovery"]:
         lines += _discovered_lines(service)
+    return lines
+
+
+def _service_lines(service: Mapping[str, Any]) -> list[str]:
+    """A line for the service, and one for each endpoint that gets no requests."""
+    endpoints = service["endpoints"]
+    usable = sum(endpoint["usable"] for endpoint in endpoints)
+    text = f"service    {service['name']}  {usable} of {len(endpoints)} endpoints usable"
+    if service["breaker"]:
+        text += f"  circuit breaker {service['breaker']['state'].replace('_', ' ')}"
+    lines = [text]
+    for endpoint in endpoints:
+        if endpoint["health"] == "unhealthy":
+            lines.append(f"             {endpoint['url']} is unhealthy")
+        elif not endpoint["usable"]:
+            left_s = endpoint["ejected_for_ms"] / 1000
+            lines.append(f"             {endpoint['url']} is left out for {left_s:.0f} s more")
     return lines
 
 

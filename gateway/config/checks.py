@@ -44,15 +44,28 @@ def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
 
 
 def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iterator[Finding]:
-    """Every route names a service that exists. Takes raw data: a broken route may name one, too."""
+    """Every service that is named exists. Takes raw data: a broken route may name one, too."""
     for index, route in enumerate(routes):
-        try:
-            name = parse_text(route["service"])
-        except (TypeError, LookupError, ValueError):
-            continue  # not a route, or not a name: reported as such
-        if name not in services:
-            hint = nearest(name, services) or "; no services are defined"
-            yield ("routes", index, "service"), f"there is no service {name!r}{hint}"
+        yield from _check_reference(route, ("routes", index), services)
+        parts = route.get("split") if isinstance(route, dict) else None
+        for number, part in enumerate(parts if isinstance(parts, list) else ()):
+            yield from _check_reference(part, ("routes", index, "split", number), services)
+    for name, service in services.items():
+        fallback = service.get("fallback") if isinstance(service, dict) else None
+        path: Path = ("services", name, "fallback")
+        yield from _check_reference(fallback, path, services)
+        if isinstance(fallback, dict) and fallback.get("service") == name:
+            yield (*path, "service"), "is the service itself; name another one"
+
+
+def _check_reference(holder: Any, path: Path, services: Mapping[str, Any]) -> Iterator[Finding]:
+    try:
+        name = parse_text(holder["service"])
+    except (TypeError, LookupError, ValueError):
+        return  # not a mapping, or not a name: reported as such
+    if name not in services:
+        hint = nearest(name, services) or "; no services are defined"
+        yield (*path, "service"), f"there is no service {name!r}{hint}"
 
 
 def check_reserved(routes: Sequence[Route | None], auth: Auth) -> Iterator[Finding]:
@@ -90,6 +103,7 @@ def check_routes(routes: Sequence[Route | None]) -> Iterator[Finding]:
             continue
         yield from _check_prefixes(index, route)
         yield from _check_header_names(index, route)
+        yield from _check_split(index, route)
         if route.name is not None:
             first = names.setdefault(route.name, index)
             if first != index:
@@ -129,6 +143,13 @@ def _check_header_names(index: int, route: Route) -> Iterator[Finding]:
         if first != name:
             message = f"is the same header as {first!r}: names of fields have no case"
             yield ("routes", index, "headers", name), message
+
+
+def _check_split(index: int, route: Route) -> Iterator[Finding]:
+    if route.split and not any(part.weight for part in route.split):
+        yield ("routes", index, "split"), "all weights are 0; where do the other requests go?"
+    if route.split_by is not None and not route.split:
+        yield ("routes", index, "split_by"), "there is no split; remove it or add one"
 
 
 def _criteria(route: Route) -> object:

@@ -1,35 +1,31 @@
 """`Config` → `Plan`: names become indexes, defaults become values."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from gateway.config.compile_service import Intern, compile_key, compile_service
 from gateway.config.internal import internal_routes, internal_service
 from gateway.config.plan import (
     Plan,
-    PlannedEndpoint,
     PlannedLimits,
-    PlannedPool,
     PlannedPredicate,
     PlannedRoute,
     PlannedServer,
-    PlannedService,
-    PlannedTimeouts,
+    PlannedSplitPart,
 )
-from gateway.config.routes import Predicate, Route
+from gateway.config.routes import Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
 from gateway.config.server import Server
-from gateway.config.services import Service, parse_endpoint_url
-
-Intern = Callable[[str], int]
-"""Text → its id in the segment's label table, the same at every call."""
 
 
 def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
     """Compile a valid configuration. Cannot fail: `load` has checked everything."""
     indexes = {name: index for index, name in enumerate(config.services)}
     body = config.server.limits.body
-    services = [_service(name, item, intern) for name, item in config.services.items()]
-    routes = [_route(route, indexes[route.service], body, intern) for route in config.routes]
+    services = [
+        compile_service(name, item, indexes, intern) for name, item in config.services.items()
+    ]
+    routes = [_route(route, indexes, body, intern) for route in config.routes]
     if config.auth.enabled:
         routes += internal_routes(len(services), intern)
         services.append(internal_service(config.server.run_dir, intern))
@@ -64,31 +60,7 @@ def _server(server: Server) -> PlannedServer:
     )
 
 
-def _service(name: str, service: Service, intern: Intern) -> PlannedService:
-    timeouts, pool = service.timeouts, service.pool
-    return PlannedService(
-        name=name,
-        label=intern(name),
-        host=service.host,
-        balance=service.balance,
-        endpoints=tuple(
-            plan_endpoint(endpoint.url, endpoint.weight, zone=None)
-            for endpoint in service.endpoints
-        ),
-        timeouts=PlannedTimeouts(
-            timeouts.connect, timeouts.response, timeouts.idle, timeouts.total
-        ),
-        pool=PlannedPool(pool.max_connections, pool.max_queue, pool.idle_timeout),
-        discovery=service.discovery.source.title if service.discovery else None,
-    )
-
-
-def plan_endpoint(url: str, weight: int, zone: str | None) -> PlannedEndpoint:
-    """An endpoint as the workers know it. ValueError if the URL is not one."""
-    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone)
-
-
-def _route(route: Route, service: int, body: int, intern: Intern) -> PlannedRoute:
+def _route(route: Route, indexes: Mapping[str, int], body: int, intern: Intern) -> PlannedRoute:
     replace = route.replace_prefix
     return PlannedRoute(
         name=route.title,
@@ -99,7 +71,9 @@ def _route(route: Route, service: int, body: int, intern: Intern) -> PlannedRout
         headers=_predicates({name.lower(): test for name, test in route.headers.items()}),
         query=_predicates(route.query),
         priority=route.priority,
-        service=service,
+        service=indexes[route.service],
+        split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
+        split_by=compile_key(route.split_by),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -109,6 +83,12 @@ def _route(route: Route, service: int, body: int, intern: Intern) -> PlannedRout
         any_scopes=route.scopes.any,
         forward_token=route.forward_token,
     )
+
+
+def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
+    when = part.when or When()
+    headers = {name.lower(): test for name, test in when.header.items()}
+    return PlannedSplitPart(service, part.weight, _predicates(headers), _predicates(when.cookie))
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:

@@ -1,8 +1,8 @@
 """What the Plan has beside the configuration: the login endpoints, as a service like any other."""
 
-from collections.abc import Callable
 from pathlib import Path
 
+from gateway.config.compile_service import Intern, endpoint_text
 from gateway.config.plan import (
     PlannedEndpoint,
     PlannedPool,
@@ -25,21 +25,32 @@ IDLE_S = 3.0
 """Shorter than the 5 s after which uvicorn closes an idle connection: a login that met the end of
 one could not be sent again."""
 
-Intern = Callable[[str], int]
-
 
 def internal_service(run_dir: str, intern: Intern) -> PlannedService:
     """The control process' Unix socket."""
     path = str(Path(run_dir) / IDENTITY_SOCKET)
+    url = f"unix://{path}"
+    label = intern(endpoint_text(IDENTITY_SERVICE, url))
     return PlannedService(
         name=IDENTITY_SERVICE,
         label=intern(IDENTITY_SERVICE),
         host=None,
         balance="weighted_round_robin",
-        endpoints=(PlannedEndpoint(f"unix://{path}", None, None, path, 1, None),),
+        hash_by=None,
+        max_load=0.0,
+        sticky_cookie=None,
+        slow_start=0.0,
+        panic_threshold=0.0,
+        endpoints=(PlannedEndpoint(url, None, None, path, 1, None, label),),
         timeouts=PlannedTimeouts(connect=1.0, response=15.0, idle=15.0, total=30.0),
         pool=PlannedPool(max_connections=64, max_queue=128, idle_timeout=IDLE_S),
         discovery=None,
+        health=None,
+        outlier=None,
+        breaker=None,
+        bulkhead=None,
+        retries=None,
+        fallback=None,
     )
 
 
@@ -62,6 +73,8 @@ def _route(path: str, methods: tuple[str, ...], service: int, intern: Intern) ->
         query=(),
         priority=MAX_PRIORITY,
         service=service,
+        split=(),
+        split_by=None,
         strip_prefix=None,
         replace_prefix=None,
         body=BODY_LIMIT,

@@ -45,6 +45,8 @@ class PlannedEndpoint:
     weight: int
     zone: str | None
     """Where it runs, if its source says so."""
+    label: int
+    """The id of service and URL in the segment's label table: where its state is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +69,122 @@ class PlannedPool:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedKey:
+    """What a request is recognised by. `name`: of the cookie, or of the header in lower case."""
+
+    source: Literal["header", "cookie", "user", "ip"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStickyCookie:
+    """A cookie that names an endpoint. `ttl` 0: until the client's session ends."""
+
+    name: str
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHealth:
+    """Active checks, for the control process. Empty `statuses` mean 200 to 399."""
+
+    path: str | None
+    statuses: tuple[int, ...]
+    interval: float
+    timeout: float
+    unhealthy_after: int
+    healthy_after: int
+    backoff_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOutlier:
+    """Ejection of endpoints. 0 in the first two: does not matter."""
+
+    consecutive_failures: int
+    failure_ratio: float
+    min_requests: int
+    window: float
+    eject_for: float
+    eject_max: float
+    max_ejected: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBreaker:
+    """The circuit breaker."""
+
+    window: float
+    min_requests: int
+    failure_ratio: float
+    slow_after: float
+    open_for: float
+    open_max: float
+    half_open_requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBulkhead:
+    """Of the whole instance; each worker takes its share, rounded up."""
+
+    max_requests: int
+    max_queue: int
+    queue_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRetries:
+    """When a request is sent again."""
+
+    attempts: int
+    causes: tuple[str, ...]
+    """Of ``connect``, ``reset`` and ``timeout``."""
+    statuses: tuple[int, ...]
+    methods: tuple[str, ...]
+    budget: float
+    backoff: float
+    backoff_max: float
+    body: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFallback:
+    """A static answer, or another service by its index in `Plan.services`."""
+
+    status: int
+    content_type: str
+    body: str
+    service: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedService:
-    """An upstream."""
+    """An upstream. What is None is not done."""
 
     name: str
     label: int
     """The id of `name` in the segment's label table."""
     host: str | None
     """The Host sent upstream; None sends the downstream's own."""
-    balance: Literal["weighted_round_robin", "weighted_random"]
+    balance: str
+    hash_by: PlannedKey | None
+    """For ``consistent_hash``."""
+    max_load: float
+    """Of an endpoint, relative to its share, in consistent hashing; 0 = no bound."""
+    sticky_cookie: PlannedStickyCookie | None
+    slow_start: float
+    panic_threshold: float
     endpoints: tuple[PlannedEndpoint, ...]
     timeouts: PlannedTimeouts
     pool: PlannedPool
     discovery: str | None
     """The source that finds the endpoints, for people. Then there may be none yet."""
+    health: PlannedHealth | None
+    outlier: PlannedOutlier | None
+    breaker: PlannedBreaker | None
+    bulkhead: PlannedBulkhead | None
+    retries: PlannedRetries | None
+    fallback: PlannedFallback | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +194,17 @@ class PlannedPredicate:
     name: str
     op: Literal["exact", "prefix", "present", "absent"]
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSplitPart:
+    """A part of a route's requests: those that pass all tests (if there are any), and a share."""
+
+    service: int
+    """Index in `Plan.services`."""
+    weight: int
+    headers: tuple[PlannedPredicate, ...]
+    cookies: tuple[PlannedPredicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +222,10 @@ class PlannedRoute:
     priority: int
     service: int
     """Index in `Plan.services`."""
+    split: tuple[PlannedSplitPart, ...]
+    """In place of `service`, if it is not empty."""
+    split_by: PlannedKey | None
+    """None draws anew for each request."""
     strip_prefix: str | None
     replace_prefix: tuple[str, str] | None
     """What to take from the beginning of the path, and what to put in its place."""

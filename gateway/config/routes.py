@@ -7,6 +7,7 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_pattern
+from gateway.config.request_key import RequestKey, Token
 from gateway.config.section import Section
 from gateway.config.values import (
     Flag,
@@ -15,6 +16,7 @@ from gateway.config.values import (
     Table,
     Text,
     WholeNumber,
+    empty_if_none,
     parse_flag,
     parse_text,
     shown,
@@ -126,6 +128,26 @@ class RouteLimits(Section):
     """Size of a request's body; by default `server.limits.body`."""
 
 
+class When(Section):
+    """Requests that a part of a split takes whatever its weight. All tests must hold."""
+
+    header: Table[FieldName, Predicate] = Field(default_factory=dict)
+    """Header fields: a value, `{prefix: x}` or `{present: true|false}`."""
+    cookie: Table[Token, Predicate] = Field(default_factory=dict)
+    """Cookies: as for headers."""
+
+
+class SplitPart(Section):
+    """One of the services between which a route's requests are divided."""
+
+    service: Text
+    """The service."""
+    weight: Annotated[int, Ge(0), Le(65_535), WholeNumber] = 0
+    """Its share of the requests that no `when` has taken."""
+    when: When | None = None
+    """Requests that it takes whatever its weight."""
+
+
 class Scopes(Section):
     """What the caller must be allowed. A list alone means `all`."""
 
@@ -161,6 +183,10 @@ class Route(Section):
     """A higher one wins before all other rules."""
     service: Text
     """The service that answers."""
+    split: Annotated[tuple[SplitPart, ...], BeforeValidator(empty_if_none)] = ()
+    """Divides the requests between services, in place of `service`: a canary, or blue and green."""
+    split_by: RequestKey | None = None
+    """What keeps a caller with one part of the split; by default each request is drawn anew."""
     strip_prefix: LiteralPath | None = None
     """The beginning of the path that the service does not see."""
     replace_prefix: ReplacePrefix | None = None

@@ -1,7 +1,7 @@
 """The ``services`` section: the upstreams and how to talk to them."""
 
 import re
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from annotated_types import Ge, Le
@@ -9,10 +9,21 @@ from pydantic import BeforeValidator, ConfigDict, PlainValidator, model_validato
 
 from gateway.config.addresses import parse_host, parse_port
 from gateway.config.discovery import Discovery
+from gateway.config.resilience import (
+    Balance,
+    Breaker,
+    Bulkhead,
+    Fallback,
+    Health,
+    Outlier,
+    Retries,
+    StickyCookie,
+)
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
     OptionalDuration,
+    OptionalShare,
     WholeNumber,
     empty_if_none,
     shown,
@@ -166,8 +177,14 @@ class Service(Section):
     """The instances of the service: URLs, or `{url, weight}`. Either these or `discovery`."""
     discovery: Discovery | None = None
     """Where the instances are found while the gateway runs, in place of `endpoints`."""
-    balance: Literal["weighted_round_robin", "weighted_random"] = "weighted_round_robin"
+    balance: Balance = Balance()
     """How an endpoint is chosen for a request."""
+    sticky_cookie: StickyCookie | None = None
+    """A cookie that brings a client back to the endpoint that served it first."""
+    slow_start: OptionalDuration = 0.0
+    """How long an endpoint that came, or came back, gets less than its share."""
+    panic_threshold: OptionalShare = 0.5
+    """With a smaller share of endpoints left, unhealthy ones are asked, too; `off`: never."""
     timeouts: Timeouts = Timeouts()
     """How long the gateway waits for an endpoint."""
     pool: Pool = Pool()
@@ -178,3 +195,15 @@ class Service(Section):
         text_schema("host"),
     ] = None
     """The `Host` that endpoints see; by default the client's own."""
+    health: Health | None = None
+    """Checks of each endpoint; none without it."""
+    outlier: Outlier | None = None
+    """When an endpoint is left out because requests to it fail; never without it."""
+    breaker: Breaker | None = None
+    """When the service is not asked at all because it fails; never without it."""
+    bulkhead: Bulkhead | None = None
+    """Bounds of what it may have at the same time; none without it."""
+    retries: Retries | None = None
+    """When a request is sent again; only on a kept connection that was closed, without it."""
+    fallback: Fallback | None = None
+    """What is answered when the service cannot; the gateway's own error without it."""

@@ -50,6 +50,7 @@ MAX_SIZE = 1 << 50
 _NUMBER = r"([0-9]{1,16}(?:\.[0-9]{1,6})?)"
 _DURATION = re.compile(_NUMBER + r"(ms|s|m|h|d)")
 _SIZE = re.compile(_NUMBER + r" ?(B|KiB|MiB|GiB|KB|MB|GB)?")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(%)?")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -160,6 +161,38 @@ def format_size(size: int) -> str:
     exact = [(size // factor, unit) for unit, factor in SIZE_UNITS.items() if size % factor == 0]
     number, unit = min(exact, key=lambda pair: pair[0])
     return f"{number}{unit}"
+
+
+# --- shares ----------------------------------------------------------------------------------
+
+
+def parse_share(value: object) -> float:
+    """``50%`` or ``0.5`` → 0.5; more than 0, at most 1."""
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    match = _SHARE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"must be a share such as 50% or 0.5, not {shown(value)}")
+    share = float(match[1]) / (100 if match[2] else 1)
+    if not 0.001 <= share <= 1:
+        raise ValueError(f"must be between 0.1% and 100%, not {shown(value)}")
+    return round(share, 3)
+
+
+def parse_optional_share(value: object) -> float:
+    """As `parse_share`; ``off`` and 0 → 0.0, which switches off."""
+    if is_off(value) or value in ("0%", 0.0):
+        return 0.0
+    try:
+        return parse_share(value)
+    except ValueError as error:
+        raise ValueError(
+            str(error).replace("must be a share", "must be off or a share", 1)
+        ) from None
+
+
+def format_share(share: float) -> str:
+    """0.5 → ``50%``; 0 → ``off``."""
+    return f"{round(share * 100, 1):g}%" if share else "off"
 
 
 # --- numbers and text ------------------------------------------------------------------------
@@ -289,6 +322,22 @@ OptionalSize = Annotated[
     _quantity_schema("size or `off`", f"off|{_SIZE.pattern}"),
 ]
 """Bytes; 0 is off."""
+
+Share = Annotated[
+    float,
+    PlainValidator(parse_share),
+    PlainSerializer(format_share),
+    _quantity_schema("share", _SHARE.pattern),
+]
+"""More than 0, at most 1."""
+
+OptionalShare = Annotated[
+    float,
+    PlainValidator(parse_optional_share),
+    PlainSerializer(format_share),
+    _quantity_schema("share or `off`", f"off|{_SHARE.pattern}"),
+]
+"""At most 1; 0 is off."""
 
 WholeNumber = BeforeValidator(parse_integer)
 """For ``Annotated[int, Ge(…), Le(…), WholeNumber]``: stands last, runs first."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.channel import Message
-from gateway.config.compile import plan_endpoint
+from gateway.config.compile_service import Intern, plan_endpoint
 from gateway.config.discovery import Discovery as Configured
 from gateway.control.publication import Publication
 
@@ -35,8 +35,11 @@ REPORT_S = 1.0
 class Endpoints:
     """Feeds what discovery finds into Plans. Costs nothing until a service is discovered."""
 
-    def __init__(self, send: Callable[[Message], None], in_force: Publication) -> None:
+    def __init__(
+        self, send: Callable[[Message], None], intern: Intern, in_force: Publication
+    ) -> None:
         self._send = send
+        self._intern = intern
         self._in_force = in_force
         self._discovery: Discovery | None = None
         self._changed = asyncio.Event()
@@ -62,19 +65,20 @@ class Endpoints:
         """The endpoints for a configuration that has just been compiled.
 
         Waits for sources that are new in it, so that a service does not lose its endpoints when it
-        moves from the file to a source.
+        moves from the file to a source; not again for one that was waited for in vain.
         """
         if not (services := _services(compiled)):
             return compiled
         discovery = self._discover()
-        discovery.follow(services)
-        await discovery.first_answers(services, FIRST_ANSWERS_S)
-        return with_endpoints(compiled, discovery.endpoints(services), compiled.generation)
+        new = discovery.follow(services)
+        await discovery.first_answers(new, FIRST_ANSWERS_S)
+        found = discovery.endpoints(services)
+        return with_endpoints(compiled, found, compiled.generation, self._intern)
 
     def refresh(self, generation: int) -> Publication:
         """The Plan in force with the endpoints of now."""
         found = self._discover().endpoints(_services(self._in_force))
-        return with_endpoints(self._in_force, found, generation)
+        return with_endpoints(self._in_force, found, generation, self._intern)
 
     def published(self, publication: Publication) -> None:
         """This one is in force: sources that it does not name are no longer followed."""
@@ -111,7 +115,10 @@ class Endpoints:
 
 
 def with_endpoints(
-    publication: Publication, found: "Mapping[str, Iterable[Endpoint]]", generation: int
+    publication: Publication,
+    found: "Mapping[str, Iterable[Endpoint]]",
+    generation: int,
+    intern: Intern,
 ) -> Publication:
     """The publication with these endpoints for these services, as a new generation."""
     plan = orjson.loads(publication.plan)
@@ -120,10 +127,11 @@ def with_endpoints(
         if (endpoints := found.get(service["name"])) is not None:
             # Sorted, so that the same set is the same Plan.
             service["endpoints"] = [
-                asdict(plan_endpoint(*each)) for each in sorted(endpoints, key=lambda e: e.url)
+                asdict(plan_endpoint(service["name"], *each, intern))
+                for each in sorted(endpoints, key=lambda e: e.url)
             ]
     text = orjson.dumps(plan).decode()
-    return replace(publication, generation=generation, plan=text)
+    return replace(publication, generation=generation, plan=text, services=plan["services"])
 
 
 def _document(report: "Report") -> dict[str, Any]:

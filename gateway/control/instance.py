@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.channel import Message
 from gateway.control.publication import Publication
+from gateway.upstreams.report import service_states
 
 if TYPE_CHECKING:
     from gateway._core import Segment
@@ -65,3 +67,8 @@ class Instance:
                 return await answer
         finally:
             del self._waiting[number]
+
+    def services(self) -> list[dict[str, Any]]:
+        """What is known of services and endpoints at this moment."""
+        now_ms = time.monotonic_ns() // 1_000_000
+        return service_states(self.publication.services, self.segment, now_ms)

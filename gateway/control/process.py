@@ -1,8 +1,8 @@
 """The control process: everything slow or rare, so that no proxied request waits for it.
 
-Today: status port, admin API, store, logins, loading and compiling the configuration, and the
-discovery of endpoints. If it dies, the workers go on with the Plan they have, and the supervisor
-starts it again.
+Today: status port, admin API, store, logins, loading and compiling the configuration, the discovery
+of endpoints and the checks of their health. If it dies, the workers go on with the Plan they have,
+and the supervisor starts it again.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 from gateway.telemetry import log as application_log
 from gateway.telemetry.metrics import Family
+from gateway.upstreams.health import HealthChecks
 
 if TYPE_CHECKING:
     from gateway._core import Segment
@@ -77,7 +78,7 @@ class _Process:
         self._task = task
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
-        self._endpoints = Endpoints(self._channel.send, task.publication)
+        self._endpoints = Endpoints(self._channel.send, task.segment.intern, task.publication)
         self._instance = Instance(
             self._channel.send, task.segment, task.publication, self._endpoints.reports
         )
@@ -91,6 +92,7 @@ class _Process:
         self._link.subscribe(self._on_store_version)
         self._store_version: StoreVersion | None = None
         self._identity: Identity | None = None
+        self._health = HealthChecks(task.segment)
 
     async def serve(self) -> int:
         """Until told to leave, or until a server fails."""
@@ -107,9 +109,11 @@ class _Process:
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
+        self._health.update(task.publication.services)
         self._channel.send({"type": "ready", "generation": task.publication.generation})
         leave = loop.create_task(_wait(self._leaving))
         done, _ = await asyncio.wait([leave, *work], return_when=asyncio.FIRST_COMPLETED)
+        self._health.close()
         for job in work:
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
@@ -187,6 +191,7 @@ class _Process:
                 publication = Publication.from_message(message["publication"])
                 self._instance.publication = publication
                 self._endpoints.published(publication)
+                self._health.update(publication.services)
                 if self._identity is not None:
                     self._identity.apply(self._auth(), self._trusted_proxies())
             case "answer":

@@ -26,6 +26,8 @@ class Publication:
     discovery: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Service → how its endpoints are discovered, for `Discovery.from_message`. With secrets, so it
     goes over channels and nowhere else."""
+    services: list[dict[str, Any]] = field(default_factory=list)
+    """The services of the Plan as plain data: for those who watch them and need no routes."""
 
     def to_message(self) -> dict[str, Any]:
         """For a channel; ``from_message`` is the way back."""

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import orjson
+
 from gateway.config import Config, Loaded, load
 from gateway.config.compile import compile_plan
 from gateway.config.stored import NOTHING_STORED, Stored, merge
@@ -48,10 +50,10 @@ def publish(
     if started_with is not None:
         needs_restart = _changed(started_with, config)
         config = _with_settings_of(config, started_with)
-    plan = compile_plan(config, intern, generation).to_bytes().decode()
+    plan = compile_plan(config, intern, generation)
     return Publication(
         generation=generation,
-        plan=plan,
+        plan=plan.to_bytes().decode(),
         # Pydantic writes its secret types as asterisks in this mode.
         config=config.model_dump(mode="json"),
         drain_timeout_s=config.server.drain_timeout,
@@ -62,6 +64,7 @@ def publish(
             for name, service in config.services.items()
             if service.discovery is not None
         },
+        services=orjson.loads(orjson.dumps(plan.services)),
     )
 
 

@@ -18,6 +18,7 @@ from gateway.config.stored import KINDS
 from gateway.control.hygiene import OneHost, ReadOnly, any_host
 from gateway.control.instance import Instance
 from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
+from gateway.upstreams.report import families as service_families
 
 if TYPE_CHECKING:
     from gateway.upstreams.discovery.watch import Report
@@ -83,6 +84,7 @@ class _StatusPort:
         families = [Family("gateway_build_info", "gauge", "The version.", [(_VERSION, 1)])]
         families += [self._quarantined(), *self._more()]
         families += _discovery(self._instance.discovered(), time.monotonic())
+        families += service_families(self._instance.services())
         with contextlib.suppress(TimeoutError):  # the counters are worth having without it
             families += _families(await self._instance.status())
         text = render(self._instance.segment.collect(), families)

@@ -10,11 +10,12 @@ from gateway.control.publication import Publication
 from gateway.listener import Listener
 from gateway.supervisor.children import Child
 from gateway.supervisor.run_dir import RunDir
+from gateway.upstreams.report import UpstreamStates
 
 __all__ = ["ChildMain", "Instance", "SharedSegment"]
 
 
-class SharedSegment(Protocol):
+class SharedSegment(UpstreamStates, Protocol):
     """What the supervisor uses of the shared segment."""
 
     def last_beat(self, slot: int) -> int: ...

@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from gateway.supervisor.children import Child
+from gateway.upstreams.report import service_states
 
 if TYPE_CHECKING:
     from gateway.supervisor.supervisor import Supervisor
@@ -17,6 +18,7 @@ def status_document(supervisor: "Supervisor") -> dict[str, Any]:
     """Plain data, ready for JSON."""
     instance = supervisor.instance
     now = time.monotonic()
+    now_ms = time.monotonic_ns() // 1_000_000
     listeners = (instance.http, *instance.control_listeners)
     return {
         "state": supervisor.state,
@@ -41,6 +43,7 @@ def status_document(supervisor: "Supervisor") -> dict[str, Any]:
             for worker in supervisor.workers
         ],
         "discovery": [_discovered(report, now) for report in supervisor.discovery],
+        "services": service_states(supervisor.publication.services, instance.segment, now_ms),
     }
 
 

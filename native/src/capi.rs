@@ -5,6 +5,8 @@
 //! object that the caller keeps alive; those to bytes are valid for the call and for the length
 //! given with them, and may be null where it is zero.
 
+mod upstreams;
+
 // ---- Bytes ------------------------------------------------------------------------------------
 
 /// # Safety
@@ -192,15 +194,11 @@ pub unsafe extern "C" fn gw_path_normalize(
     }
 }
 
-// ---- Balancer, timer wheel, segment -----------------------------------------------------------
+// ---- Timer wheel, segment ---------------------------------------------------------------------
 
-use gateway_core::balancer::Balancer;
 use gateway_core::lru::Lru;
 use gateway_core::segment::{Region, RevocationKind, Segment, SeriesKey};
 use gateway_core::timer_wheel::TimerWheel;
-
-/// The balancer behind `gateway._core.Balancer.address`.
-pub type GwBalancer = Balancer;
 
 /// Made by `gw_wheel_new`. Belongs to one thread.
 pub type GwWheel = TimerWheel;
@@ -325,14 +323,6 @@ pub unsafe extern "C" fn gw_lru_insert(lru: *mut GwLru, data: *const u8, len: us
 pub unsafe extern "C" fn gw_lru_remove(lru: *mut GwLru, slot: u32) {
     // SAFETY: the caller's promise.
     unsafe { &mut *lru }.remove(slot);
-}
-
-/// # Safety
-/// See the module's head.
-#[no_mangle]
-pub unsafe extern "C" fn gw_balancer_pick(balancer: *const GwBalancer, random: u64) -> u32 {
-    // SAFETY: the caller's promise; a balancer is only ever borrowed shared.
-    unsafe { &*balancer }.pick(random) as u32
 }
 
 /// A new wheel, to be freed with `gw_wheel_free`.

@@ -4,8 +4,10 @@
 use pyo3::prelude::*;
 
 mod balancer;
+mod breaker;
 mod capi;
 mod cython;
+mod endpoint_set;
 mod lru;
 mod path;
 mod routes;
@@ -21,6 +23,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<routes::Candidate>()?;
     module.add_function(wrap_pyfunction!(path::normalize_path, module)?)?;
     module.add_class::<balancer::Balancer>()?;
+    module.add_function(wrap_pyfunction!(balancer::hash_key, module)?)?;
+    module.add_class::<breaker::Breaker>()?;
+    module.add_class::<endpoint_set::EndpointSet>()?;
     module.add_class::<lru::Lru>()?;
     module.add_class::<segment::Segment>()?;
     module.add_class::<timer_wheel::TimerWheel>()?;

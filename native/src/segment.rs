@@ -1,5 +1,6 @@
 //! `Segment`: the shared memory of counters, over a buffer that Python owns.
 
+use gateway_core::endpoint::Health;
 use gateway_core::metrics::{self, Kind, Metric, BUCKET_BOUNDS_NS, METHODS, SERVICE, WORKER};
 use gateway_core::segment::{
     self as core, Region, RevocationKind, SegmentError, Series, SeriesKey, Snapshot,
@@ -10,6 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use crate::breaker::state_name;
+
 #[pyclass(frozen, module = "gateway._core")]
 pub struct Segment {
     core: core::Segment,
@@ -17,7 +20,7 @@ pub struct Segment {
     _export: PyBuffer<u8>,
 }
 
-fn to_python(error: SegmentError) -> PyErr {
+pub fn to_python(error: SegmentError) -> PyErr {
     let text = error.to_string();
     match error {
         SegmentError::NoSuchSlot { .. } => PyIndexError::new_err(text),
@@ -184,12 +187,47 @@ impl Segment {
         Ok(())
     }
 
+    fn set_health(&self, endpoint: u32, health: &str, now_ms: u64) -> PyResult<()> {
+        let known = Health::ALL.into_iter().find(|known| known.name() == health);
+        let health = known.ok_or_else(|| {
+            let names = Health::ALL.map(Health::name).join(", ");
+            PyValueError::new_err(format!("segment: no health {health:?}; use one of {names}"))
+        })?;
+        self.core.endpoint(endpoint).set_health(health, now_ms);
+        Ok(())
+    }
+
+    fn endpoint<'py>(
+        &self,
+        py: Python<'py>,
+        endpoint: u32,
+        now_ms: u64,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let cell = self.core.endpoint(endpoint);
+        let left_ms = cell.ejected_until_ms().saturating_sub(now_ms);
+        let state = PyDict::new(py);
+        state.set_item("health", cell.health().name())?;
+        state.set_item("ejected_for_ms", left_ms)?;
+        state.set_item("in_flight", self.core.in_flight(endpoint))?;
+        state.set_item("latency_us", cell.latency_us(now_ms))?;
+        Ok(state)
+    }
+
+    fn breaker(&self, service: u32) -> (&'static str, u64) {
+        let cell = self.core.breaker(service);
+        (state_name(cell.state()), cell.open_until_ms())
+    }
+
     fn collect<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.snapshot(py, &self.core.collect())
     }
 }
 
 impl Segment {
+    pub fn core(&self) -> &core::Segment {
+        &self.core
+    }
+
     fn region(&self, slot: usize) -> PyResult<&Region> {
         self.core.region(slot).map_err(to_python)
     }

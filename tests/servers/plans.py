@@ -17,6 +17,35 @@ LIMITS = {
 TIMEOUTS = {"connect": 1.0, "response": 5.0, "idle": 60.0, "total": 0.0}
 POOL = {"max_connections": 512, "max_queue": 128, "idle_timeout": 60.0}
 
+SWITCHED_OFF = {
+    "hash_by": None, "max_load": 0.0, "sticky_cookie": None, "slow_start": 0.0,
+    "panic_threshold": 0.5, "health": None, "outlier": None, "breaker": None, "bulkhead": None,
+    "retries": None, "fallback": None,
+}  # fmt: skip
+"""What a service has that asks for nothing."""
+DEFAULTS = {
+    "sticky_cookie": {"name": "gw", "ttl": 0.0},
+    "health": {
+        "path": "/", "statuses": [], "interval": 5.0, "timeout": 1.0, "unhealthy_after": 3,
+        "healthy_after": 2, "backoff_max": 60.0,
+    },
+    "outlier": {
+        "consecutive_failures": 5, "failure_ratio": 0.0, "min_requests": 20, "window": 10.0,
+        "eject_for": 10.0, "eject_max": 300.0, "max_ejected": 0.5,
+    },
+    "breaker": {
+        "window": 10.0, "min_requests": 20, "failure_ratio": 0.5, "slow_after": 0.0,
+        "open_for": 5.0, "open_max": 60.0, "half_open_requests": 3,
+    },
+    "bulkhead": {"max_requests": 512, "max_queue": 128, "queue_timeout": 0.1},
+    "retries": {
+        "attempts": 2, "causes": ["connect", "reset"], "statuses": [502, 503, 504], "methods": [],
+        "budget": 0.2, "backoff": 0.025, "backoff_max": 0.25, "body": 65536,
+    },
+    "fallback": {"status": 503, "content_type": "text/plain", "body": "", "service": None},
+}  # fmt: skip
+"""What the sections hold when they are there, as the configuration fills them in."""
+
 
 def endpoint(address: tuple[str, int], weight: int = 1) -> Plan:
     host, port = address[:2]
@@ -41,15 +70,18 @@ def service(
     timeouts: dict[str, float] | None = None,
     pool: dict[str, float] | None = None,
     endpoints: list[Plan] | None = None,
+    **changes: Any,
 ) -> Plan:
-    return {
+    """``changes``: health, outlier, breaker, …: what is given is laid over their defaults below."""
+    filled = {name: DEFAULTS[name] | given for name, given in changes.items() if name in DEFAULTS}
+    return SWITCHED_OFF | {
         "name": name,
         "host": host,
         "balance": balance,
         "endpoints": endpoints or [endpoint(address) for address in addresses],
         "timeouts": TIMEOUTS | (timeouts or {}),
         "pool": POOL | (pool or {}),
-    }
+    } | changes | filled  # fmt: skip
 
 
 def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
@@ -62,6 +94,8 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "query": [],
         "priority": 0,
         "service": service,
+        "split": [],
+        "split_by": None,
         "strip_prefix": None,
         "replace_prefix": None,
         "auth": "none",
@@ -105,6 +139,8 @@ def with_labels(plan: Plan, intern: Callable[[str], int]) -> Plan:
     labelled = copy.deepcopy(plan)
     for entry in labelled["services"]:
         entry["label"] = intern(entry["name"])
+        for each in entry["endpoints"]:
+            each["label"] = intern(f"{entry['name']} {each['url']}")
     for entry in labelled["routes"]:
         entry["label"] = intern(entry["path"])
     return labelled

@@ -32,19 +32,26 @@ class Discovery:
         self._open_source = open_source
         self._running: dict[tuple[str, Configured], _Running] = {}
 
-    def follow(self, services: Services, known: Mapping[str, EndpointSet] | None = None) -> None:
-        """Start what does not run yet. `known`: endpoints from before, used until an answer."""
-        for name, configured in services.items():
-            if (name, configured) not in self._running:
-                watch = Watch(
-                    name,
-                    configured.source.title,
-                    self._open_source(configured),
-                    self._changed,
-                    (known or {}).get(name, frozenset()),
-                )
-                task = asyncio.get_running_loop().create_task(watch.run())
-                self._running[name, configured] = _Running(watch, task)
+    def follow(
+        self, services: Services, known: Mapping[str, EndpointSet] | None = None
+    ) -> Services:
+        """Start what does not run yet; returns these. `known`: endpoints from before."""
+        new = {
+            name: configured
+            for name, configured in services.items()
+            if (name, configured) not in self._running
+        }
+        for name, configured in new.items():
+            watch = Watch(
+                name,
+                configured.source.title,
+                self._open_source(configured),
+                self._changed,
+                (known or {}).get(name, frozenset()),
+            )
+            task = asyncio.get_running_loop().create_task(watch.run())
+            self._running[name, configured] = _Running(watch, task)
+        return new
 
     async def first_answers(self, services: Services, timeout_s: float) -> None:
         """Wait until each of these has answered once, but not for ever."""

@@ -6,6 +6,9 @@
 #![deny(unsafe_code)]
 
 pub mod balancer;
+pub mod breaker;
+pub mod endpoint;
+pub mod endpoint_set;
 pub mod keyed_hash;
 pub mod lru;
 pub mod metrics;
@@ -13,3 +16,4 @@ pub mod path;
 pub mod routes;
 pub mod segment;
 pub mod timer_wheel;
+pub mod window;

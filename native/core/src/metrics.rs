@@ -107,7 +107,7 @@ pub const WORKER: [Metric; 13] = [
 pub const METRICS_OVERFLOW: usize = WORKER.len() - 1;
 
 /// One value for each service in each process.
-pub const SERVICE: [Metric; 9] = [
+pub const SERVICE: [Metric; 15] = [
     counter(
         "upstream_connects_total",
         "Connections opened to endpoints.",
@@ -140,6 +140,30 @@ pub const SERVICE: [Metric; 9] = [
     counter(
         "upstream_queue_full_total",
         "Requests refused, because too many were waiting for an upstream connection.",
+    ),
+    counter(
+        "upstream_retries_denied_total",
+        "Requests not sent again, because the retry budget was used up.",
+    ),
+    counter(
+        "upstream_ejections_total",
+        "Endpoints taken out for a while, because requests to them failed.",
+    ),
+    counter(
+        "circuit_breaker_opened_total",
+        "Times the circuit breaker has opened.",
+    ),
+    counter(
+        "circuit_breaker_refused_total",
+        "Requests not sent, because the circuit breaker was open.",
+    ),
+    counter(
+        "bulkhead_refused_total",
+        "Requests refused, because too many were running and waiting.",
+    ),
+    counter(
+        "fallbacks_total",
+        "Requests answered by the service's fallback.",
     ),
 ];
 

@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | revocations | slot 0 | slot 1 | ... | slot of the control process |
+//! | header | labels | revocations | upstreams | slot 0 | slot 1 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -17,6 +17,7 @@ mod labels;
 mod region;
 mod revocations;
 mod snapshot;
+mod upstreams;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,17 +28,20 @@ pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
 pub use revocations::{Kind as RevocationKind, Revocations, REVOCATIONS_ROOM};
 pub use snapshot::{Series, Snapshot};
 
+use crate::breaker::BreakerCell;
+use crate::endpoint::EndpointCell;
 use labels::{LabelIndex, LabelTable};
+use upstreams::Upstreams;
 
 use crate::keyed_hash::HashKey;
 
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 3;
+const LAYOUT_VERSION: u32 = 4;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
-/// A bound against nonsense; a slot takes 2.3 MiB of address space.
+/// A bound against nonsense; a slot takes 2.4 MiB of address space.
 pub const MAX_WORKERS: usize = 1024;
 
 #[repr(C, align(64))]
@@ -123,6 +127,7 @@ impl std::error::Error for SegmentError {}
 pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
+    upstreams: &'static Upstreams,
     revocations: &'static Revocations,
     regions: &'static [Region],
     key: HashKey,
@@ -134,10 +139,11 @@ impl Segment {
     /// Bytes for `workers` slots and that of the control process. Pages that are never written
     /// take no memory.
     pub const fn size_for(workers: usize) -> usize {
-        size_of::<Header>()
+        let shared = size_of::<Header>()
             + size_of::<LabelTable>()
             + size_of::<Revocations>()
-            + (workers + 1) * size_of::<Region>()
+            + size_of::<Upstreams>();
+        shared + (workers + 1) * size_of::<Region>()
     }
 
     /// Makes a segment in fresh memory. `secret`: random, and known to nobody else.
@@ -234,11 +240,13 @@ impl Segment {
         unsafe {
             let labels = base.add(size_of::<Header>());
             let revocations = labels.add(size_of::<LabelTable>());
-            let regions = revocations.add(size_of::<Revocations>());
+            let upstreams = revocations.add(size_of::<Revocations>());
+            let regions = upstreams.add(size_of::<Upstreams>());
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
                 revocations: &*revocations.cast::<Revocations>(),
+                upstreams: &*upstreams.cast::<Upstreams>(),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
                 key: HashKey([0, 0]),
                 index: Mutex::default(),
@@ -247,15 +255,31 @@ impl Segment {
     }
 
     /// The part that one process writes: 0 to workers - 1, then that of the control process.
-    pub fn region(&self, slot: usize) -> Result<&Region, SegmentError> {
+    pub fn region(&self, slot: usize) -> Result<&'static Region, SegmentError> {
         let slots = self.regions.len();
         self.regions
             .get(slot)
             .ok_or(SegmentError::NoSuchSlot { slot, slots })
     }
 
-    pub fn regions(&self) -> &[Region] {
+    pub fn regions(&self) -> &'static [Region] {
         self.regions
+    }
+
+    /// What is known of the endpoint with this label, in all processes.
+    pub fn endpoint(&self, label: u32) -> &'static EndpointCell {
+        self.upstreams.endpoint(label)
+    }
+
+    /// The breaker of the service with this label, in all processes.
+    pub fn breaker(&self, label: u32) -> &'static BreakerCell {
+        self.upstreams.breaker(label)
+    }
+
+    /// Requests in flight at the endpoint, or service, with this label, in all workers.
+    pub fn in_flight(&self, label: u32) -> u64 {
+        let counts = self.regions.iter().map(|region| region.in_flight(label));
+        counts.map(u64::from).sum()
     }
 
     /// The id of `text`, which stays the same for the life of the segment. One process at a time

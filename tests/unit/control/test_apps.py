@@ -19,10 +19,20 @@ from gateway.upstreams.discovery.source import Endpoint
 from gateway.upstreams.discovery.watch import Report
 
 PLAN = '{"routes": [{"path": "/a"}], "services": []}'
-PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0)
+SERVICE = {
+    "name": "web", "label": 7, "breaker": {"window": 1.0},
+    "endpoints": [{"url": "http://a", "label": 8}],
+}  # fmt: skip
+PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0, services=[SERVICE])
 
 
 class FakeSegment:
+    def breaker(self, service: int) -> tuple[str, int]:
+        return "open", 0
+
+    def endpoint(self, endpoint: int, now_ms: int) -> dict[str, Any]:
+        return {"health": "unhealthy", "ejected_for_ms": 0, "in_flight": 0, "latency_us": 0.0}
+
     def collect(self) -> dict[str, Any]:
         from gateway._core import WORKER_METRICS
 

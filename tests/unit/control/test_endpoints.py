@@ -74,20 +74,21 @@ def test_the_configuration_is_compiled_without_endpoints(compiled: Publication) 
 
 
 def test_endpoints_are_put_into_a_plan(compiled: Publication) -> None:
-    made = with_endpoints(compiled, {"web": {B, A}}, 7)
+    made = with_endpoints(compiled, {"web": {B, A}}, 7, len)
     assert made.generation == 7
     assert orjson.loads(made.plan)["generation"] == 7
     assert orjson.loads(made.plan)["services"][0]["endpoints"][0] == {
         "url": A.url, "host": "10.0.0.1", "port": 80, "unix": None, "weight": 2, "zone": "z",
+        "label": len(f"web {A.url}"),
     }  # fmt: skip
     assert urls(made) == [A.url, B.url]
     assert urls(made, "other") == ["http://127.0.0.1:9"]
-    assert with_endpoints(made, {}, 8).discovery == compiled.discovery
+    assert with_endpoints(made, {}, 8, len).discovery == compiled.discovery
 
 
 async def test_changes_are_told_and_gathered(fed: Fed, compiled: Publication) -> None:
     sent: list[Message] = []
-    endpoints = Endpoints(sent.append, compiled)
+    endpoints = Endpoints(sent.append, len, compiled)
     running = asyncio.create_task(endpoints.run())
     fed.answers.put_nowait(frozenset({A}))
     await until(lambda: {"type": "endpoints"} in sent)
@@ -109,7 +110,7 @@ async def test_a_source_that_is_silent_at_the_start_is_not_waited_for_long(
     fed: Fed, compiled: Publication
 ) -> None:
     sent: list[Message] = []
-    running = asyncio.create_task(Endpoints(sent.append, compiled).run())
+    running = asyncio.create_task(Endpoints(sent.append, len, compiled).run())
     await until(lambda: {"type": "endpoints"} in sent)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -118,8 +119,8 @@ async def test_a_source_that_is_silent_at_the_start_is_not_waited_for_long(
 async def test_a_new_control_process_knows_what_is_in_force(
     fed: Fed, compiled: Publication
 ) -> None:
-    in_force = with_endpoints(compiled, {"web": {A}}, 5)
-    endpoints = Endpoints(lambda message: None, in_force)
+    in_force = with_endpoints(compiled, {"web": {A}}, 5, len)
+    endpoints = Endpoints(lambda message: None, len, in_force)
     running = asyncio.create_task(endpoints.run())
     await asyncio.sleep(0.02)
     assert urls(endpoints.refresh(6)) == [A.url]
@@ -131,7 +132,7 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
     fed: Fed, compiled: Publication
 ) -> None:
     nothing = Publication(1, '{"services": []}', {}, 30.0)
-    endpoints = Endpoints(lambda message: None, nothing)
+    endpoints = Endpoints(lambda message: None, len, nothing)
     assert await endpoints.fill(nothing) is nothing
     assert endpoints.reports() == []
     asyncio.get_running_loop().call_later(0.02, fed.answers.put_nowait, frozenset({A}))
@@ -139,14 +140,25 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
     assert urls(filled) == [A.url]
     endpoints.published(filled)
     assert len(endpoints.reports()) == 1
+    async with asyncio.timeout(0.05):
+        assert urls(await endpoints.fill(compiled)) == [A.url], "nothing new to wait for"
     endpoints.published(nothing)
     assert endpoints.reports() == []
     await asyncio.sleep(0.01)
 
 
+async def test_a_reload_waits_in_vain_only_once(fed: Fed, compiled: Publication) -> None:
+    endpoints = Endpoints(lambda message: None, len, compiled)
+    await endpoints.fill(compiled)
+    async with asyncio.timeout(0.05):
+        assert urls(await endpoints.fill(compiled)) == []
+    endpoints.published(Publication(2, '{"services": []}', {}, 30.0))
+    await asyncio.sleep(0.01)
+
+
 async def test_the_report_says_what_people_may_know(fed: Fed, compiled: Publication) -> None:
     sent: list[Message] = []
-    running = asyncio.create_task(Endpoints(sent.append, compiled).run())
+    running = asyncio.create_task(Endpoints(sent.append, len, compiled).run())
     fed.answers.put_nowait(frozenset({A}))
     await until(lambda: any(message["type"] == "discovery" for message in sent))
     [service] = next(message for message in sent if message["type"] == "discovery")["services"]

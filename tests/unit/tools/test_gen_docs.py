@@ -27,14 +27,14 @@ def test_a_stale_page_is_found_and_written_anew(tmp_path: Path) -> None:
     shutil.copy(ROOT / "tools" / "gen_docs.py", tmp_path / "tools")
     page = tmp_path / "docs" / "deep" / "page.md"
     page.parent.mkdir(parents=True)
-    page.write_text("# Keys\n<!-- generated: keys -->\nold\n<!-- end -->\nthe end\n")
+    page.write_text("# Keys\n<!-- generated: keys -->\na stale row\n<!-- end -->\nthe end\n")
     done = run(tmp_path, "--check")
     assert done.returncode == 1
     assert f"{page}: out of date" in done.stderr
-    assert "old" in page.read_text()
+    assert "a stale row" in page.read_text()
     assert run(tmp_path).returncode == 0
     text = page.read_text()
-    assert "old" not in text
+    assert "a stale row" not in text
     assert "| `workers` | `auto` or number | `auto` |" in text
     assert text.endswith("<!-- end -->\nthe end\n")
     assert run(tmp_path, "--check").returncode == 0

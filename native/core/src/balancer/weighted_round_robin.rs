@@ -31,6 +31,12 @@ impl WeightedRoundRobin {
     pub fn pick(&self) -> usize {
         // Relaxed: the cursor orders nothing but itself.
         let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
+        self.at(turn)
+    }
+
+    /// By weight, at any place of the schedule; the turn stays.
+    #[inline]
+    pub fn at(&self, turn: u64) -> usize {
         usize::from(self.schedule[(turn % self.schedule.len() as u64) as usize])
     }
 }

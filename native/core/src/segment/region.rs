@@ -5,10 +5,10 @@
 //! after. Relaxed suffices: no value is used to find out about another one.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::key_table::KeyTable;
-use super::labels::OTHER;
+use super::labels::{MAX_LABELS, OTHER};
 use crate::metrics::{self, Kind, BUCKETS, METHODS, METRICS_OVERFLOW, SERVICE, WORKER};
 
 /// Series of one process: 10,000 routes with one method and one status. A table that is full to
@@ -43,6 +43,8 @@ pub struct Region {
     services: [ServiceCell; SERVICES_SIZE],
     series_keys: KeyTable<SERIES_SIZE>,
     series: [SeriesCell; SERIES_SIZE],
+    /// Requests in flight by the label of their endpoint, and of their service.
+    in_flight: [AtomicU32; MAX_LABELS],
 }
 
 /// What a series counts: requests with the same route, service, method and status.
@@ -150,6 +152,30 @@ impl Region {
         }
     }
 
+    /// One request more in flight at the endpoint or service with this label.
+    #[inline]
+    pub fn enter(&self, label: u32) {
+        if let Some(count) = self.in_flight.get(label as usize) {
+            let raised = count.load(Ordering::Relaxed).wrapping_add(1);
+            count.store(raised, Ordering::Relaxed);
+        }
+    }
+
+    /// One less.
+    #[inline]
+    pub fn leave(&self, label: u32) {
+        if let Some(count) = self.in_flight.get(label as usize) {
+            let lowered = count.load(Ordering::Relaxed).saturating_sub(1);
+            count.store(lowered, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub fn in_flight(&self, label: u32) -> u32 {
+        let count = self.in_flight.get(label as usize);
+        count.map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
     pub fn beat(&self, now_ms: u64) {
         self.beat_ms.store(now_ms, Ordering::Relaxed);
     }
@@ -171,6 +197,11 @@ impl Region {
         for (at, _) in self.service_keys.entries() {
             for (metric, value) in SERVICE.iter().zip(&self.services[at].values) {
                 reset(metric, value);
+            }
+        }
+        for count in &self.in_flight {
+            if count.load(Ordering::Relaxed) != 0 {
+                count.store(0, Ordering::Relaxed);
             }
         }
     }

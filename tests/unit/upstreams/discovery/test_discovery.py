@@ -82,7 +82,7 @@ async def test_what_stays_is_not_started_again() -> None:
     services = {"a": configured("a")}
     made.follow(services)
     await made.first_answers(services, 5)
-    made.follow({"a": configured("a")})
+    assert made.follow({"a": configured("a")}) == {}
     made.forget_others(services)
     assert made.endpoints(services) == {"a": {A}}
     await made.close()

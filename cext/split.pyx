@@ -1,0 +1,66 @@
+"""Chooses between the services of a split: by what a request says, else by weight."""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp
+
+from gateway.cext.request_key cimport find_cookie, find_header
+
+
+cdef class Test:
+    def __init__(self, dict spec, bint is_cookie):
+        self.is_cookie = is_cookie
+        self.name = spec["name"].encode()
+        self.op = spec["op"]
+        self.value = spec["value"].encode()
+
+    cdef bint holds(self, Exchange exchange) noexcept:
+        cdef const char* value = NULL
+        cdef size_t size = 0, wanted = len(self.value)
+        cdef bint found
+        if self.is_cookie:
+            found = find_cookie(exchange, self.name, &value, &size)
+        else:
+            found = find_header(exchange, self.name, &value, &size)
+        if self.op == "present":
+            return found
+        if self.op == "absent":
+            return not found
+        if not found or (size < wanted if self.op == "prefix" else size != wanted):
+            return False
+        return memcmp(value, <const char*>self.value, wanted) == 0
+
+
+cdef class Part:
+    def __init__(self, dict spec, list services):
+        self.service = services[spec["service"]]
+        self.weight = spec["weight"]
+        self.tests = [Test(test, False) for test in spec["headers"]]
+        self.tests += [Test(test, True) for test in spec["cookies"]]
+
+    cdef bint takes(self, Exchange exchange) noexcept:
+        """Whether the request asks for this part."""
+        for test in self.tests:
+            if not (<Test>test).holds(exchange):
+                return False
+        return len(self.tests) != 0
+
+
+cdef class Split:
+    def __init__(self, list parts, by, list services):
+        self.parts = [Part(part, services) for part in parts]
+        self.total = sum(part["weight"] for part in parts)
+        self.by = RequestKey(by) if by else None
+
+    cdef Service choose(self, Exchange exchange):
+        cdef uint64_t bits, at
+        for part in self.parts:
+            if (<Part>part).takes(exchange):
+                return (<Part>part).service
+        bits = exchange.worker.random() if self.by is None else self.by.hash(exchange)
+        # The lower half as a fraction (Lemire's multiply-shift): consistent hashing goes by the upper one.
+        at = ((bits & 0xFFFFFFFF) * self.total) >> 32
+        for part in self.parts:
+            if at < (<Part>part).weight:
+                return (<Part>part).service
+            at -= (<Part>part).weight
+        return (<Part>self.parts[0]).service

@@ -1,0 +1,29 @@
+//! What all workers know together of services and endpoints. A place is a label's id, so what is
+//! known outlives a reload of the configuration and the death of any process.
+#![forbid(unsafe_code)]
+
+use super::labels::MAX_LABELS;
+use crate::breaker::BreakerCell;
+use crate::endpoint::EndpointCell;
+
+/// Pages of labels that name neither a service nor an endpoint are never touched and take no memory.
+#[repr(C, align(64))]
+pub struct Upstreams {
+    endpoints: [EndpointCell; MAX_LABELS],
+    breakers: [BreakerCell; MAX_LABELS],
+}
+
+impl Upstreams {
+    /// An id that was never given out has the place of "other".
+    pub fn endpoint(&self, label: u32) -> &EndpointCell {
+        self.endpoints
+            .get(label as usize)
+            .unwrap_or(&self.endpoints[0])
+    }
+
+    pub fn breaker(&self, label: u32) -> &BreakerCell {
+        self.breakers
+            .get(label as usize)
+            .unwrap_or(&self.breakers[0])
+    }
+}

@@ -1,0 +1,46 @@
+"""The states of services, as documents and as metrics."""
+
+import mmap
+from typing import Any
+
+from gateway._core import Breaker, EndpointSet, Segment
+from gateway.upstreams.report import families, service_states
+
+RULES = {
+    "window_ms": 1000, "min_requests": 1, "failure_permille": 500, "open_for_ms": 400,
+    "open_max_ms": 1500, "probes": 1,
+}  # fmt: skip
+
+
+def test_states_and_families() -> None:
+    segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
+    urls = ["http://a", "http://b", "http://c"]
+    services: list[dict[str, Any]] = [
+        {
+            "name": "web",
+            "label": segment.intern("web"),
+            "breaker": {"window": 1.0},
+            "endpoints": [{"url": url, "label": segment.intern(f"web {url}")} for url in urls],
+        },
+        {"name": "bare", "label": segment.intern("bare"), "breaker": None, "endpoints": []},
+    ]
+    labels = [segment.intern(f"web {url}") for url in urls]
+    Breaker(segment, segment.intern("web"), **RULES).report(0, "failure", 1000, 0)
+    segment.set_health(labels[1], "unhealthy", 1000)
+    outlier: Any = {
+        "consecutive_failures": 1, "failure_permille": 0, "min_requests": 1, "window_ms": 1000,
+        "eject_for_ms": 500, "eject_max_ms": 500, "max_ejected_percent": 50,
+    }  # fmt: skip
+    listed = [(label, 1, url) for label, url in zip(labels, urls, strict=True)]
+    endpoints = EndpointSet(
+        segment, 0, services[0]["label"], "ewma", listed, seed=0, now_ms=1000, outlier=outlier
+    )
+    assert endpoints.report(2, True, 10, 1000)
+    web, bare = service_states(services, segment, 1100)
+    assert web["breaker"] == {"state": "open", "open_for_ms": 300}
+    assert [each["usable"] for each in web["endpoints"]] == [True, False, False]
+    assert web["endpoints"][2]["ejected_for_ms"] == 400
+    assert bare == {"name": "bare", "breaker": None, "endpoints": []}
+    breaker, up = families([web, bare])
+    assert breaker.samples == [({"service": "web"}, 1)]
+    assert [value for _, value in up.samples] == [1, 0, 0]

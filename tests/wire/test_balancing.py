@@ -1,0 +1,136 @@
+"""Which endpoint, and which service, gets a request."""
+
+import contextlib
+import threading
+from collections import Counter
+from typing import Any
+
+from tests.servers.plans import endpoint, plan, route, service
+from tests.servers.upstream import OK, REQUEST, EchoUpstream, Request
+
+GET = "GET / HTTP/1.1\r\nHost: a\r\n"
+
+
+class Named(EchoUpstream):
+    """Answers with its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name.encode()
+        super().__init__()
+
+    def answer(self, request: Request) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + self.name
+
+
+def named(servers: contextlib.ExitStack, names: str) -> list[Named]:
+    started = [Named(name) for name in names]
+    for upstream in started:
+        servers.callback(upstream.close)
+    return started
+
+
+def service_of(upstreams: list[Named], **settings: Any) -> Any:
+    endpoints = [endpoint(upstream.address) for upstream in upstreams]
+    return service(endpoints=endpoints, **settings)
+
+
+def test_the_same_key_goes_to_the_same_endpoint(gateway: Any, servers: Any) -> None:
+    by = {"source": "header", "name": "x-user-id"}
+    compiled = plan([service_of(named(servers, "abcd"), balance="consistent_hash", hash_by=by)])
+    seen = {}
+    with gateway(compiled).connect() as client, gateway(compiled).connect() as other:
+        for user in range(40):
+            bodies = {each.get("/", f"X-User-Id: {user}").body for each in (client, other) * 2}
+            assert len(bodies) == 1, "in every worker"
+            seen[user] = bodies.pop()
+        assert {client.get().body for _ in range(5)} == {client.get().body}, "by address"
+    assert len(set(seen.values())) == 4
+
+
+def test_keys_from_cookies(gateway: Any, servers: Any) -> None:
+    by = {"source": "cookie", "name": "sid"}
+    compiled = plan([service_of(named(servers, "abcd"), balance="consistent_hash", hash_by=by)])
+    with gateway(compiled).connect() as client:
+        for sid in range(20):
+            lines = (f"Cookie: a=1; sid={sid}; xsid=9", f"Cookie:  sid={sid}")
+            assert len({client.get("/", line).body for line in lines}) == 1
+
+
+def test_least_request_avoids_who_is_busy(gateway: Any, servers: Any, scripted: Any) -> None:
+    gate = threading.Event()
+    stuck = scripted((*REQUEST, gate, OK))
+    [free] = named(servers, "f")
+    endpoints = [endpoint(stuck.address), endpoint(free.address)]
+    running = gateway(plan([service(endpoints=endpoints, balance="least_request")]))
+    waiting = [running.connect() for _ in range(8)]
+    for client in waiting:
+        client.send(f"{GET}\r\n".encode())
+    assert stuck.wait_for(lambda: len(stuck.requests) >= 1)
+    with running.connect() as client:
+        assert Counter(client.get().body for _ in range(30)) == {b"f": 30}
+    assert len(stuck.requests) <= 4, "no more than its share of eight"
+    gate.set()
+    for client in waiting:
+        client.close()
+
+
+def test_a_sticky_cookie(gateway: Any, servers: Any) -> None:
+    running = gateway(plan([service_of(named(servers, "abc"), sticky_cookie={"ttl": 60.0})]))
+    with running.connect() as client:
+        first = client.get()
+        cookie = first.get("set-cookie") or ""
+        value, _, attributes = cookie.partition("; ")
+        assert attributes == "Path=/; HttpOnly; SameSite=Lax; Max-Age=60"
+        for _ in range(9):
+            again = client.get("/", f"Cookie: {value}")
+            assert (again.body, again.get("set-cookie")) == (first.body, None)
+        for forged in ("gw=0000000000000000", "gw=zz", "gw=" + "f" * 16, "gw"):
+            assert client.get("/", f"Cookie: {forged}").get("set-cookie")
+
+
+def split_plan(servers: Any, parts: list[dict[str, Any]], by: Any = None) -> Any:
+    services = [
+        service_of([upstream], name=upstream.name.decode()) for upstream in named(servers, "ab")
+    ]
+    filled = [{"headers": [], "cookies": [], "weight": 0} | part for part in parts]
+    return plan(services, [route(split=filled, split_by=by)])
+
+
+def test_a_split_by_weight(gateway: Any, servers: Any) -> None:
+    compiled = split_plan(servers, [{"service": 0, "weight": 3}, {"service": 1, "weight": 1}])
+    running = gateway(compiled)
+    with running.connect() as client:
+        counts = Counter(client.get().body for _ in range(400))
+    assert 260 < counts[b"a"] < 340
+    assert {entry["service"] for entry in running.log_entries(400)} == {"a", "b"}
+
+
+def test_a_split_keeps_a_caller(gateway: Any, servers: Any) -> None:
+    by = {"source": "header", "name": "x-user-id"}
+    parts = [{"service": 0, "weight": 1}, {"service": 1, "weight": 1}]
+    with gateway(split_plan(servers, parts, by)).connect() as client:
+        seen = {
+            frozenset(client.get("/", f"X-User-Id: {user}").body for _ in range(4))
+            for user in range(30)
+        }
+    assert seen == {frozenset({b"a"}), frozenset({b"b"})}
+
+
+def test_a_split_by_what_the_request_says(gateway: Any, servers: Any) -> None:
+    header = {"name": "x-canary", "op": "exact", "value": "always"}
+    cookie = {"name": "beta", "op": "prefix", "value": "y"}
+    parts: list[dict[str, Any]] = [
+        {"service": 0, "weight": 1},
+        {"service": 1, "headers": [header]},
+        {"service": 1, "cookies": [cookie, {"name": "off", "op": "absent", "value": ""}]},
+    ]
+    with gateway(split_plan(servers, parts)).connect() as client:
+        for line, body in [
+            ("X-Canary: always", b"b"),
+            ("X-Canary: sometimes", b"a"),
+            ("Cookie: beta=yes", b"b"),
+            ("Cookie: off=1; beta=yes", b"a"),
+            ("Cookie: beta=no", b"a"),
+            ("Accept: */*", b"a"),
+        ]:
+            assert client.get("/", line).body == body, line
