@@ -17,7 +17,6 @@ from gateway.cext.poller cimport Poller
 cdef class Worker:
     cdef readonly object loop
     cdef object segment
-    cdef int slot
     cdef const GwSegment* segment_address
     cdef const GwRegion* region
     cdef object authenticator       # (kind, credential, peer) -> awaitable, or None

@@ -45,7 +45,8 @@ STANDALONE = {
     "gateway/config": ("gateway.config", "gateway._core"),
     "gateway/errors.py": (),
     "gateway/telemetry": ("gateway.telemetry", "gateway._core"),
-    "gateway/upstreams": ("gateway.upstreams", "gateway.config"),
+    "gateway/upstreams/discovery": ("gateway.upstreams.discovery", "gateway.config"),
+    "gateway/upstreams": ("gateway.upstreams", "gateway.config", "gateway.telemetry"),
 }
 """File or package → all that it may import of gateway: what others rest on rests on nothing."""
 

@@ -3,15 +3,18 @@
 import os
 from collections.abc import Mapping
 
-from gateway.config.compile_limits import compile_limit, limits_of
 from gateway.config.compile_service import Intern, compile_key, compile_service
+from gateway.config.limits import Rate, RateLimit
 from gateway.config.plan import (
     Plan,
+    PlannedAllowance,
     PlannedLimits,
     PlannedPredicate,
+    PlannedRateLimit,
     PlannedRoute,
     PlannedServer,
     PlannedSplitPart,
+    PlannedTier,
 )
 from gateway.config.routes import Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
@@ -29,10 +32,9 @@ def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
         services=tuple(
             compile_service(name, item, indexes, intern) for name, item in config.services.items()
         ),
-        rate_limits=tuple(compile_limit(name, item, intern) for name, item in limits.items()),
+        rate_limits=tuple(_rate_limit(name, item, intern) for name, item in limits.items()),
         routes=tuple(
-            _route(route, indexes, body, limits_of(route, limits), intern)
-            for route in config.routes
+            _route(route, indexes, body, intern, _names(route, limits)) for route in config.routes
         ),
     )
 
@@ -61,11 +63,7 @@ def _server(server: Server) -> PlannedServer:
 
 
 def _route(
-    route: Route,
-    indexes: Mapping[str, int],
-    body: int,
-    limits: tuple[int, ...],
-    intern: Intern,
+    route: Route, indexes: Mapping[str, int], body: int, intern: Intern, limits: tuple[int, ...]
 ) -> PlannedRoute:
     replace = route.replace_prefix
     return PlannedRoute(
@@ -99,6 +97,48 @@ def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
     when = part.when or When()
     headers = {name.lower(): test for name, test in when.header.items()}
     return PlannedSplitPart(service, part.weight, _predicates(headers), _predicates(when.cookie))
+
+
+def _names(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:
+    """Of the policies that hold on a route; those that hold everywhere come first."""
+    indexes = {name: index for index, name in enumerate(limits)}
+    everywhere = [name for name, limit in limits.items() if limit.everywhere]
+    return tuple(indexes[name] for name in dict.fromkeys([*everywhere, *route.rate_limits]))
+
+
+def _rate_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLimit:
+    kind, _, argument = limit.key.partition(":")
+    return PlannedRateLimit(
+        name=name,
+        label=intern(name),
+        algorithm=limit.algorithm,
+        key=kind,
+        argument=argument,
+        allowance=_allowance(limit, limit.rate, limit.burst),
+        tiers=tuple(
+            PlannedTier(
+                test="scope" if tier.scope else "client" if tier.client else "claim",
+                claim=tier.claim or "",
+                value=tier.scope or tier.client or tier.value or "",
+                allowance=None if tier.bypass else _allowance(limit, tier.rate, tier.burst),
+            )
+            for tier in limit.tiers
+        ),
+        mode=limit.mode,
+        on_failure=limit.on_failure,
+        weight=limit.weight,
+        ipv6_prefix=limit.ipv6_prefix,
+        dry_run=limit.dry_run,
+        early=limit.before_authentication,
+    )
+
+
+def _allowance(limit: RateLimit, rate: Rate | None, burst: int | None) -> PlannedAllowance:
+    if rate is None:  # concurrent
+        return PlannedAllowance(limit.limit or 0, 0, limit.limit or 0, 0)
+    burst = burst or rate.number
+    lease = limit.lease_of(burst) if limit.mode == "leased" else 0
+    return PlannedAllowance(rate.number, rate.period_s, burst, lease)
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:

@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | revocations | upstreams | limits | slot 0 | slot 1 | ... | slot of control |
+//! | header | labels | revocations | upstreams | limits | slot 0 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
