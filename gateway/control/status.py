@@ -18,6 +18,7 @@ from gateway.config.stored import KINDS
 from gateway.control.hygiene import OneHost, ReadOnly, any_host
 from gateway.control.instance import Instance
 from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
+from gateway.upstreams.report import canary_shares
 from gateway.upstreams.report import families as service_families
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class _StatusPort:
         families += [self._quarantined(), *self._more()]
         families += _discovery(self._instance.discovered(), time.monotonic())
         families += service_families(self._instance.services())
+        in_force = self._instance.publication
+        share = self._instance.segment.share
+        families.append(canary_shares(in_force.canaries, in_force.services, share))
         with contextlib.suppress(TimeoutError):  # the counters are worth having without it
             families += _families(await self._instance.status())
         text = render(self._instance.segment.collect(), families)

@@ -1,11 +1,11 @@
 """What is known of services and endpoints, as people and Prometheus see it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.telemetry.metrics import Family
 
-__all__ = ["UpstreamStates", "families", "service_states"]
+__all__ = ["UpstreamStates", "canary_shares", "families", "service_states"]
 
 BREAKER_STATES = ("closed", "open", "half_open")
 """In the order of their numbers in the metric."""
@@ -75,3 +75,25 @@ def families(states: Sequence[Mapping[str, Any]]) -> list[Family]:
             endpoints,
         ),
     ]
+
+
+def canary_shares(
+    routes: Sequence[Mapping[str, Any]],
+    services: Sequence[Mapping[str, Any]],
+    share: Callable[[int], int | None],
+) -> Family:
+    """`routes`: those of the Plan with a canary. `share`: permille by label; None as configured."""
+    samples = []
+    for route in routes:
+        part = route["split"][route["canary"]["part"]]
+        permille = share(route["canary"]["label"])
+        if permille is None:
+            permille = 1000 * part["weight"] / sum(each["weight"] for each in route["split"])
+        labels = {"route": route["path"], "service": services[part["service"]]["name"]}
+        samples.append((labels, permille / 1000))
+    return Family(
+        "gateway_canary_share",
+        "gauge",
+        "Share of the requests that a canary gets; 0 when it was rolled back.",
+        samples,
+    )

@@ -30,6 +30,9 @@ class FakeSegment:
     def breaker(self, service: int) -> tuple[str, int]:
         return "open", 0
 
+    def share(self, canary: int) -> int | None:
+        return None
+
     def endpoint(self, endpoint: int, now_ms: int) -> dict[str, Any]:
         return {"health": "unhealthy", "ejected_for_ms": 0, "in_flight": 0, "latency_us": 0.0}
 
@@ -38,7 +41,7 @@ class FakeSegment:
 
         counters = {name: 0 for name, _, _ in WORKER_METRICS}
         return {"counters": counters, "services": {}, "series": [], "heartbeats": [],
-                "labels_dropped": 0}  # fmt: skip
+                "labels_dropped": 0, "limits": {}}  # fmt: skip
 
 
 def document(state: str = "running", up: int = 1) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import mmap
 from typing import Any
 
 from gateway._core import Breaker, EndpointSet, Segment
-from gateway.upstreams.report import families, service_states
+from gateway.upstreams.report import canary_shares, families, service_states
 
 RULES = {
     "window_ms": 1000, "min_requests": 1, "failure_permille": 500, "open_for_ms": 400,
@@ -44,3 +44,14 @@ def test_states_and_families() -> None:
     breaker, up = families([web, bare])
     assert breaker.samples == [({"service": "web"}, 1)]
     assert [value for _, value in up.samples] == [1, 0, 0]
+
+
+def test_the_share_of_a_canary() -> None:
+    split = [{"service": 0, "weight": 95}, {"service": 1, "weight": 5}]
+    route = {"path": "/x", "split": split, "canary": {"part": 1, "label": 7}}
+    services = [{"name": "v1"}, {"name": "v2"}]
+    labels = {"route": "/x", "service": "v2"}
+    configured = canary_shares([route], services, lambda label: None)
+    assert configured.samples == [(labels, 0.05)]
+    rolled_back = canary_shares([route], services, lambda label: {7: 0}[label])
+    assert rolled_back.samples == [(labels, 0.0)]
