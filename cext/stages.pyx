@@ -30,7 +30,6 @@ from gateway.cext.refusal cimport (
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
     ROUTE_NOT_FOUND,
-    UPSTREAM_UNAVAILABLE,
     Code,
 )
 
