@@ -38,7 +38,7 @@ cdef Route build_route(dict spec, list services, list limits, dict grants):
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
     if spec["split"]:
-        route.split = Split(spec["split"], spec["split_by"], services)
+        route.split = Split(spec, services)
     route.body_limit = spec["body"]
     if spec["strip_prefix"]:
         route.cut = spec["strip_prefix"].rstrip("/").encode()

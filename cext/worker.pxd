@@ -18,6 +18,7 @@ cdef class Worker:
     cdef readonly object loop
     cdef object segment
     cdef const GwSegment* segment_address
+    cdef int slot
     cdef const GwRegion* region
     cdef object authenticator       # (kind, credential, peer) -> awaitable, or None
     cdef Credentials credentials

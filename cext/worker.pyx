@@ -120,6 +120,10 @@ cdef class Worker:
         self.hosts = hosts
         gw_metrics_set(self.region, GW_RATE_LIMIT_FALLBACK, away)
 
+    def forget_credentials(self) -> None:
+        """What was verified so far may no longer hold: have each credential verified anew."""
+        self.credentials.clear()
+
     # --- connections ------------------------------------------------------------------------------
 
     def listen(self, listening) -> None:

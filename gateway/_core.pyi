@@ -227,6 +227,12 @@ class Segment:
     def endpoint(self, endpoint: int, now_ms: int) -> EndpointState:
         """What all processes know of the endpoint with this label."""
 
+    def share(self, canary: int) -> int | None:
+        """Permille of the requests that the canary with this label gets; None: as configured."""
+
+    def set_share(self, canary: int, permille: int | None) -> None:
+        """Only for the control process. Raises ValueError above 1000."""
+
     def breaker(self, service: int) -> tuple[Literal["closed", "open", "half_open"], int]:
         """State of the breaker of the service with this label, and until when it is open, ms."""
 

@@ -7,14 +7,16 @@ channel to the supervisor, and the orderly end.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import uvloop
 
 from gateway.channel import ChannelProtocol, Message
 from gateway.config.state import State
+from gateway.identity.authenticator import Authenticator
 from gateway.limits.connect import connect_limits
 from gateway.limits.store import LimitStore
 from gateway.telemetry import log as application_log
@@ -50,14 +52,18 @@ class DataPlane(Protocol):
     def install(self, plan: bytes) -> None: ...
     def share_limits(self, store: Any) -> None: ...
     def limit_store_is(self, away: bool, hosts: int) -> None: ...
+    def forget_credentials(self) -> None: ...
+    def take_usage(self) -> list[tuple[str, str, int]]: ...
     def drain(self) -> None: ...
     def close(self) -> None: ...
 
 
+Authenticate = Callable[[Literal["jwt", "api_key"], bytes, str], Awaitable[Any]]
 WorkerFactory = Callable[
-    [asyncio.AbstractEventLoop, Any, int, bytes, Callable[[bytes], None] | None], DataPlane
+    [asyncio.AbstractEventLoop, Any, int, bytes, Callable[[bytes], None] | None, Authenticate],
+    DataPlane,
 ]
-"""Makes the data plane from: loop, segment, slot, Plan, sink of the access log."""
+"""Makes the data plane from: loop, segment, slot, Plan, sink of the access log, authenticator."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ class WorkerTask:
     """``server.log.access``."""
     state: State
     """Where the limits are that all hosts share."""
+    run_dir: Path
+    """Where the control process listens."""
     make_worker: WorkerFactory
 
 
@@ -90,6 +98,9 @@ class _Process:
         self._task = task
         self._access_log: AccessLog | None = None
         self._worker: DataPlane
+        self._authenticator = Authenticator(
+            task.run_dir, task.segment, on_change=lambda: self._worker.forget_credentials()
+        )
         self._draining = asyncio.Event()
         self._limits: LimitStore | None = None
         self._drain_timeout_s = 0.0
@@ -104,8 +115,12 @@ class _Process:
             task.access_log,
             lambda lines: task.segment.add(task.slot, "access_log_dropped_total", lines),
         )
-        self._worker = task.make_worker(loop, task.segment, task.slot, task.plan, self._access_log)
+        self._worker = task.make_worker(
+            loop, task.segment, task.slot, task.plan, self._access_log,
+            self._authenticator.authenticate,
+        )  # fmt: skip
         self._worker.start()
+        self._authenticator.start()
         self._limits = connect_limits(task.state, task.segment, self)
         if self._limits is not None:
             self._worker.share_limits(self._limits)
@@ -124,6 +139,7 @@ class _Process:
         if self._limits is not None:
             await self._limits.close()
         self._worker.close()
+        await self._authenticator.close()
         task.listener.close()
         await asyncio.sleep(CLOSE_S)  # lets what was closed or aborted report its end
         self._worker.close()  # … and what that wrote reach the log
@@ -161,6 +177,7 @@ class _Process:
             if load != last:
                 self._channel.send({"type": "report", "connections": load[0], "exchanges": load[1]})
                 last = load
+            self._authenticator.report_usage(self._worker.take_usage())
             await asyncio.sleep(REPORT_S)
 
     def _on_message(self, message: Message) -> None:

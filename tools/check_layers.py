@@ -44,11 +44,17 @@ STANDALONE = {
     "gateway/channel.py": (),
     "gateway/config": ("gateway.config", "gateway._core"),
     "gateway/errors.py": (),
+    "gateway/state": ("gateway.state", "gateway.config"),
+    "gateway/store": ("gateway.store",),
     "gateway/telemetry": ("gateway.telemetry", "gateway._core"),
     "gateway/upstreams/discovery": ("gateway.upstreams.discovery", "gateway.config"),
     "gateway/upstreams": ("gateway.upstreams", "gateway.config", "gateway.telemetry"),
 }
 """File or package → all that it may import of gateway: what others rest on rests on nothing."""
+
+DATABASE_MODULES = ("aiosqlite", "alembic", "asyncpg", "sqlalchemy")
+DATABASE_ROOM = "gateway/store/"
+"""The only place of gateway/ that speaks to a database, so that nothing else pays its import."""
 
 SAFE_EXCEPT = frozenset({"native/core/src/lib.rs", "native/core/src/segment.rs"})
 """lib.rs only denies unsafe code, so that segment.rs can allow it."""
@@ -97,6 +103,8 @@ def _check_file(name: str, text: str) -> Iterator[Finding]:
         yield from _check_cython(name, text)
     if path.suffix == ".py":
         yield from _check_standalone(name, text)
+    if path.suffix == ".py" and name.startswith("gateway/"):
+        yield from _check_databases(name, text)
 
 
 def _check_length(name: str, text: str) -> Iterator[Finding]:
@@ -131,6 +139,13 @@ def _check_standalone(name: str, text: str) -> Iterator[Finding]:
             for module in _runtime_imports(text):
                 if _is_in(module, ("gateway",)) and not _is_in(module, allowed):
                     yield Finding(name, f"imports {module}; {place} stands below it")
+
+
+def _check_databases(name: str, text: str) -> Iterator[Finding]:
+    if not name.startswith(DATABASE_ROOM):
+        for module in _runtime_imports(text):
+            if _is_in(module, DATABASE_MODULES):
+                yield Finding(name, f"imports {module}; only {DATABASE_ROOM} speaks to databases")
 
 
 def _check_compiled_imports(files: dict[str, str]) -> Iterator[Finding]:

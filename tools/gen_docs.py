@@ -6,26 +6,34 @@ A generated part stands between two comments in a hand-written page:
     ...
     <!-- end -->
 
-`python tools/gen_docs.py` rewrites the parts; with `--check` it changes nothing and exits with 1
-if one of them is out of date.
+A few files are generated as a whole. `python tools/gen_docs.py` rewrites parts and files; with
+`--check` it changes nothing and exits with 1 if one of them is out of date.
 """
 
 import argparse
 import asyncio
+import json
 import mmap
 import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from gateway._core import Segment
 from gateway.channel import Message
 from gateway.config.reference import keys
+from gateway.control.admin.app import table_of
+from gateway.control.admin.errors import STATUS
+from gateway.control.admin.openapi import openapi_document
+from gateway.control.admin.operation import Operation
+from gateway.control.identity_metrics import identity_families
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.status import status_app
+from gateway.control.store_link import StoreLink
 from gateway.errors import REFUSALS
 from gateway.upstreams.discovery.watch import Report
 
@@ -91,11 +99,13 @@ async def _scrape() -> str:
     status = {"workers": [{"slot": 0, "up": True}], "last_reload": None, "uptime_s": 1.0}
 
     def send(message: Message) -> None:
-        instance.on_status(message["id"], status)
+        instance.on_answer(message["id"], status)
 
     report = Report("name", "dns A name", "ok", (), confirmed=0.0, failures=0)
     instance = Instance(send, segment, Publication(1, "{}", {}, 1.0), lambda: [report])
-    transport = httpx.ASGITransport(status_app(instance))
+    link = StoreLink("sqlite:///none", Path("/nonexistent"), lambda: None, lambda text: None)
+    identity = identity_families({("login", "ok"): 1}, {"name": 1}, (True, 0))
+    transport = httpx.ASGITransport(status_app(instance, lambda: [*link.families(), *identity]))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return (await client.get("/metrics")).raise_for_status().text
 
@@ -117,11 +127,43 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def admin_operations() -> str:
+    """The admin API's table of operations."""
+    rows = [
+        _row(f"`{operation.method}`", f"`{operation.path}`", operation.role, operation.summary)
+        for operation in _operations()
+    ]
+    return _table(_head("method", "path", "role", "what"), rows)
+
+
+def admin_codes() -> str:
+    """The admin API's refusals."""
+    rows = [_row(f"`{code}`", str(status)) for code, status in STATUS.items()]
+    return _table(_head("code", "status"), rows)
+
+
+def _operations() -> list[Operation]:
+    """Their handlers are not called, so they need no instance."""
+    nothing: Any = None
+    return table_of(nothing, nothing, nothing)
+
+
+def openapi() -> str:
+    """The OpenAPI document of the admin API."""
+    return json.dumps(openapi_document(_operations()), indent=2, ensure_ascii=False) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "admin_codes": admin_codes,
+    "admin_operations": admin_operations,
     "errors": refusals,
     "keys": configuration_keys,
     "metrics": metrics,
 }
+
+
+FILES: dict[str, Callable[[], str]] = {"openapi-admin.json": openapi}
+"""In docs/, generated as a whole."""
 
 
 def render(text: str) -> str:
@@ -139,10 +181,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; 1 if out of date")
     check = parser.parse_args().check
     stale = 0
-    for page in sorted(DOCS.rglob("*.md")):
-        old = page.read_text()
-        new = render(old)
-        if new == old:
+    pages = {page: render(page.read_text()) for page in sorted(DOCS.rglob("*.md"))}
+    pages |= {DOCS / name: make() for name, make in FILES.items()}
+    for page, new in pages.items():
+        if page.exists() and page.read_text() == new:
             continue
         stale += 1
         if check:

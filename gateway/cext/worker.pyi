@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 from gateway._core import Segment
 
@@ -17,7 +17,8 @@ class Worker:
         slot: int,
         plan: bytes,
         access_log: Callable[[bytes], None] | None = None,
-        authenticator: Callable[[str, bytes, str], Awaitable[Any]] | None = None,
+        authenticator: Callable[[Literal["jwt", "api_key"], bytes, str], Awaitable[Any]]
+        | None = None,
     ) -> None:
         """`access_log` gets whole JSON lines in batches. Raises ValueError for a bad plan.
 
@@ -51,6 +52,9 @@ class Worker:
 
     def install(self, plan: bytes) -> None:
         """Swap the plan; running exchanges keep theirs. Raises ValueError for a bad plan."""
+
+    def forget_credentials(self) -> None:
+        """What was verified so far may no longer hold: have each credential verified anew."""
 
     def drain(self) -> None:
         """Take no further requests: idle connections close, busy ones after their answer."""

@@ -37,6 +37,18 @@ SECTIONS: dict[str, dict[str, Verb]] = {
         "explain": Verb("gateway.cli.explain:explain", "Show which route a request would take."),
         "config": Verb("gateway.cli.config:config", "Show, compare and describe configuration."),
     },
+    "Store": {
+        "db": Verb("gateway.cli.db:db", "Make and migrate the tables."),
+        "users": Verb("gateway.cli.users:users", "Add, list and disable users."),
+        "keys": Verb("gateway.cli.keys:keys", "Create, rotate and revoke API keys."),
+        "clients": Verb("gateway.cli.clients:clients", "Create, list and disable API clients."),
+        "signing-keys": Verb(
+            "gateway.cli.signing_keys:signing_keys", "Rotate what tokens are signed with."
+        ),
+        "admin-tokens": Verb(
+            "gateway.cli.admin_tokens:admin_tokens", "Say who may use the admin API."
+        ),
+    },
     "More": {
         "demo": Verb("gateway.cli.demo:demo", "Run six small demo services."),
         "version": Verb("gateway.cli.version:version", "Print the version."),

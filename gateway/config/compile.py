@@ -4,10 +4,12 @@ import os
 from collections.abc import Mapping
 
 from gateway.config.compile_service import Intern, compile_key, compile_service
+from gateway.config.internal import IDENTITY_SERVICE, INTERNAL_ROUTES, internal_service
 from gateway.config.limits import Rate, RateLimit
 from gateway.config.plan import (
     Plan,
     PlannedAllowance,
+    PlannedCanary,
     PlannedLimits,
     PlannedPredicate,
     PlannedRateLimit,
@@ -16,25 +18,29 @@ from gateway.config.plan import (
     PlannedSplitPart,
     PlannedTier,
 )
-from gateway.config.routes import Predicate, Route, SplitPart, When
+from gateway.config.routes import Canary, Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
 from gateway.config.server import Server
 
 
 def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
     """Compile a valid configuration. Cannot fail: `load` has checked everything."""
-    indexes = {name: index for index, name in enumerate(config.services)}
+    services, routes = dict(config.services), list(config.routes)
+    if config.auth.enabled:
+        services[IDENTITY_SERVICE] = internal_service(config.server.run_dir)
+        routes += INTERNAL_ROUTES
+    indexes = {name: index for index, name in enumerate(services)}
     body = config.server.limits.body
     limits = config.rate_limits
     return Plan(
         generation=generation,
         server=_server(config.server),
         services=tuple(
-            compile_service(name, item, indexes, intern) for name, item in config.services.items()
+            compile_service(name, item, indexes, intern) for name, item in services.items()
         ),
         rate_limits=tuple(_rate_limit(name, item, intern) for name, item in limits.items()),
         routes=tuple(
-            _route(route, indexes, body, intern, _names(route, limits)) for route in config.routes
+            _route(route, indexes, body, intern, _names(route, limits)) for route in routes
         ),
     )
 
@@ -78,6 +84,7 @@ def _route(
         service=indexes[route.service],
         split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
         split_by=compile_key(route.split_by),
+        canary=None if route.canary is None else _canary(route, route.canary, intern),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -97,6 +104,20 @@ def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
     when = part.when or When()
     headers = {name.lower(): test for name, test in when.header.items()}
     return PlannedSplitPart(service, part.weight, _predicates(headers), _predicates(when.cookie))
+
+
+def _canary(route: Route, canary: Canary, intern: Intern) -> PlannedCanary:
+    parts = [f"{part.service} {part.weight}" for part in route.split]
+    services = [part.service for part in route.split]
+    return PlannedCanary(
+        part=services.index(canary.service),
+        label=intern(f"canary {route.title} {','.join(route.host)} {' '.join(parts)}"),
+        steps=canary.steps,
+        every=canary.every,
+        min_requests=canary.min_requests,
+        max_failures=canary.max_failures,
+        max_slowdown=canary.max_slowdown,
+    )
 
 
 def _names(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:

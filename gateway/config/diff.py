@@ -80,6 +80,9 @@ def _flatten(config: Config) -> _Flat:
     data = dump(config, effective=True)
     flat = _Flat()
     flat.add(data["server"], "server")
+    flat.add(data["store"], "store")
+    flat.add(data["state"], "state")
+    flat.add(data["auth"], "auth")
     for name, service in data["services"].items():
         path = f"services.{name}"
         weights = {endpoint["url"]: endpoint["weight"] for endpoint in service.pop("endpoints")}

@@ -12,12 +12,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from gateway.config.auth import Auth
 from gateway.config.checks import (
     CRITERIA,
     INSTANCES,
     Finding,
+    check_providers,
     check_references,
+    check_reserved,
     check_routes,
+    check_run_dir,
     check_services,
 )
 from gateway.config.document import MAX_BYTES, Node
@@ -30,6 +34,7 @@ from gateway.config.problems import ConfigError, Path, Place, Problem, format_pa
 from gateway.config.routes import Route
 from gateway.config.schema import Config
 from gateway.config.section import Section
+from gateway.config.server import Server
 from gateway.config.services import Service
 from gateway.config.toml_reader import read_toml
 from gateway.config.yaml_reader import read_yaml
@@ -134,7 +139,7 @@ def _validate(root: Node, problems: list[Problem]) -> Config | None:
         config = Config.model_validate(data)
     except ValidationError as error:
         problems += problems_of(error, root)
-    for path, message in _findings(config, data):
+    for path, message in findings(config, data):
         problems.append(Problem(root.place_of(path), format_path(path), message))
     return None if problems else config
 
@@ -165,7 +170,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _findings(config: Config | None, data: Any) -> list[Finding]:
+def findings(config: Config | None, data: Any) -> list[Finding]:
     """What the checks between sections find, also if some sections are not valid."""
     if not isinstance(data, dict):
         return []
@@ -177,13 +182,19 @@ def _findings(config: Config | None, data: Any) -> list[Finding]:
     if config is None:
         services = {name: _salvage(Service, raw, INSTANCES) for name, raw in raw_services.items()}
         routes = [_salvage(Route, raw, CRITERIA) for raw in raw_routes]
+        auth = _salvage(Auth, data.get("auth"), frozenset()) or Auth()
+        server = _salvage(Server, data.get("server"), frozenset()) or Server()
     else:
         services, routes = config.services, list(config.routes)
+        auth, server = config.auth, config.server
     return [
         *check_services(services),
         *check_references(raw_routes, raw_services),
         *check_routes(routes),
         *check_limits(data.get("rate_limits"), raw_routes, data.get("state")),
+        *check_reserved(routes, auth),
+        *check_providers(auth),
+        *check_run_dir(server, auth),
     ]
 
 

@@ -208,6 +208,21 @@ class PlannedSplitPart:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedCanary:
+    """The part of a split that is new. Its share may be laid over by the segment."""
+
+    part: int
+    """Index in the route's split."""
+    label: int
+    """Where its share is kept; another one when the split is another."""
+    steps: tuple[float, ...]
+    every: float
+    min_requests: int
+    max_failures: float
+    max_slowdown: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedRoute:
     """Which requests go to which service. Empty `hosts` or `methods` mean any."""
 
@@ -226,6 +241,7 @@ class PlannedRoute:
     """In place of `service`, if it is not empty."""
     split_by: PlannedKey | None
     """None draws anew for each request."""
+    canary: PlannedCanary | None
     strip_prefix: str | None
     replace_prefix: tuple[str, str] | None
     """What to take from the beginning of the path, and what to put in its place."""

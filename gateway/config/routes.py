@@ -11,10 +11,13 @@ from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_p
 from gateway.config.request_key import RequestKey, Token
 from gateway.config.section import Section
 from gateway.config.values import (
+    Duration,
     Flag,
     Many,
     OneOrMany,
+    OptionalShare,
     OptionalSize,
+    Share,
     Table,
     Text,
     WholeNumber,
@@ -166,6 +169,23 @@ class Scopes(Section):
         return value if isinstance(value, dict | None) else {"all": value}
 
 
+class Canary(Section):
+    """Watches a part of a split beside the others: rolls it back, or gives it more by and by."""
+
+    service: Text
+    """The part that is new; the others are what it is measured by."""
+    steps: Annotated[tuple[Share, ...], BeforeValidator(empty_if_none)] = ()
+    """Shares that it gets one after the other while all goes well; by default it keeps its own."""
+    every: Duration = 600.0
+    """How long each step lasts."""
+    min_requests: Annotated[int, Ge(1), Le(1_000_000), WholeNumber] = 100
+    """Fewer of either side since the step began decide nothing."""
+    max_failures: Share = 0.01
+    """So much more of its answers may be 500 or above."""
+    max_slowdown: OptionalShare = 0.0
+    """So much longer its answers may take on average (`50%`); `off`: that does not matter."""
+
+
 class RouteNetworks(Section):
     """From where a route may be used: the client's address, behind trusted proxies."""
 
@@ -198,6 +218,8 @@ class Route(Section):
     """Divides the requests between services, in place of `service`: a canary, or blue and green."""
     split_by: RequestKey | None = None
     """What keeps a caller with one part of the split; by default each request is drawn anew."""
+    canary: Canary | None = None
+    """Which part of the split is new, and when it is rolled back."""
     strip_prefix: LiteralPath | None = None
     """The beginning of the path that the service does not see."""
     replace_prefix: ReplacePrefix | None = None

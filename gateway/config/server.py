@@ -92,7 +92,7 @@ class Server(Section):
     http: ListenAddress = Address("0.0.0.0", 8000)
     """Where clients connect. Port 0 takes a free one."""
     admin: ListenAddress = Address("127.0.0.1", 8001)
-    """Where the read-only admin API is served."""
+    """Where the admin API is served."""
     status: ListenAddress = Address("127.0.0.1", 8007)
     """Where `/livez`, `/readyz`, `/health`, `/metrics` and `/version` are served."""
     workers: Workers = "auto"

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.listener import Listener
 
-__all__ = ["ReadOnly", "any_host", "local_hosts"]
+__all__ = ["OneHost", "ReadOnly", "any_host", "local_hosts"]
 
 HostCheck = Callable[[str], bool]
 """Whether a Host (without port, lower case) may be asked for."""
@@ -16,27 +16,41 @@ HostCheck = Callable[[str], bool]
 METHODS = ("GET", "HEAD")
 
 
-class ReadOnly:
-    """Lets GET and HEAD through, with exactly one Host that the check accepts."""
+class OneHost:
+    """Lets requests through that have exactly one Host, which the check accepts."""
 
     def __init__(self, app: ASGIApp, host_allowed: HostCheck) -> None:
         self._app = app
         self._host_allowed = host_allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse with 400, 403 or 405, or pass on."""
+        """Refuse with 400 or 403, or pass on."""
         if scope["type"] != "http":
             return
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1:  # RFC 9112 §3.2: a request has exactly one
-            await _refuse(send, 400, "the request must have exactly one Host header")
+            await _refuse(send, 400, "bad_host", "the request must have exactly one Host header")
         elif not self._host_allowed(_without_port(hosts[0].decode("latin-1"))):
-            await _refuse(send, 403, "this port does not answer for that Host: use its own address")
-        elif scope["method"] not in METHODS:
-            allow = [(b"allow", b"GET, HEAD")]
-            await _refuse(send, 405, "this port is read-only: GET and HEAD", allow)
+            text = "this port does not answer for that Host: use its own address"
+            await _refuse(send, 403, "wrong_host", text)
         else:
             await self._app(scope, receive, send)
+
+
+class ReadOnly:
+    """Lets GET and HEAD through."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse with 405, or pass on."""
+        if scope["method"] in METHODS:
+            await self._app(scope, receive, send)
+        else:
+            allow = [(b"allow", b"GET, HEAD")]
+            text = "this port is read-only: GET and HEAD"
+            await _refuse(send, 405, "method_not_allowed", text, allow)
 
 
 def any_host(host: str) -> bool:
@@ -72,9 +86,13 @@ def _without_port(host: str) -> str:
 
 
 async def _refuse(
-    send: Send, status: int, error: str, headers: list[tuple[bytes, bytes]] | None = None
+    send: Send,
+    status: int,
+    code: str,
+    error: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
-    body = orjson.dumps({"error": error})
+    body = orjson.dumps({"error": error, "code": code})
     await send(
         {
             "type": "http.response.start",

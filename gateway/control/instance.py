@@ -18,6 +18,8 @@ __all__ = ["Instance"]
 
 STATUS_TIMEOUT_S = 2.0
 """The supervisor answers in microseconds; a probe gives up after a few seconds."""
+RELOAD_TIMEOUT_S = 30.0
+"""Milliseconds as a rule; a worker that is stuck is replaced within 10 s."""
 
 
 class Instance:
@@ -40,12 +42,28 @@ class Instance:
 
     async def status(self) -> dict[str, Any]:
         """The status document (``gateway.supervisor.status``). TimeoutError if none comes."""
+        return await self._ask("status", STATUS_TIMEOUT_S)
+
+    async def reload(self) -> dict[str, Any]:
+        """Reload, and say how it ended: ``ok``, ``generation``, ``problems``.
+
+        With ``ok`` it is in force in every worker. TimeoutError if no answer comes.
+        """
+        return await self._ask("reload", RELOAD_TIMEOUT_S)
+
+    def on_answer(self, number: int | None, answer: dict[str, Any]) -> None:
+        """The supervisor's answer to one question."""
+        waiting = None if number is None else self._waiting.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    async def _ask(self, question: str, timeout_s: float) -> dict[str, Any]:
         number = next(self._ids)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
-            self._send({"type": "status", "id": number})
-            async with asyncio.timeout(STATUS_TIMEOUT_S):
+            self._send({"type": question, "id": number})
+            async with asyncio.timeout(timeout_s):
                 return await answer
         finally:
             del self._waiting[number]
@@ -54,9 +72,3 @@ class Instance:
         """What is known of services and endpoints at this moment."""
         now_ms = time.monotonic_ns() // 1_000_000
         return service_states(self.publication.services, self.segment, now_ms)
-
-    def on_status(self, number: int, status: dict[str, Any]) -> None:
-        """The supervisor's answer to one question."""
-        answer = self._waiting.get(number)
-        if answer is not None and not answer.done():
-            answer.set_result(status)

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from gateway.config.stored import Quarantined
+
 __all__ = ["Publication"]
 
 
@@ -19,11 +21,16 @@ class Publication:
     needs_restart: tuple[str, ...] = ()
     """Settings that differ from those the instance was started with, and cannot change while it
     runs."""
+    quarantined: tuple[Quarantined, ...] = ()
+    """Rows of the store that are not in force, and why."""
     discovery: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Service → how its endpoints are discovered, for `Discovery.from_message`. With secrets, so it
     goes over channels and nowhere else."""
     services: list[dict[str, Any]] = field(default_factory=list)
     """The services of the Plan as plain data: for those who watch them and need no routes."""
+
+    canaries: list[dict[str, Any]] = field(default_factory=list)
+    """The routes of the Plan that have a canary, as plain data."""
 
     def to_message(self) -> dict[str, Any]:
         """For a channel; ``from_message`` is the way back."""
@@ -32,4 +39,6 @@ class Publication:
     @classmethod
     def from_message(cls, fields: dict[str, Any]) -> "Publication":
         """The publication that ``to_message`` described."""
-        return cls(**{**fields, "needs_restart": tuple(fields["needs_restart"])})
+        quarantined = tuple(Quarantined(**row) for row in fields["quarantined"])
+        needs_restart = tuple(fields["needs_restart"])
+        return cls(**{**fields, "needs_restart": needs_restart, "quarantined": quarantined})

@@ -8,7 +8,7 @@ import orjson
 
 from gateway.config import Config, Loaded, load
 from gateway.config.compile import compile_plan
-from gateway.config.server import Server
+from gateway.config.stored import NOTHING_STORED, Stored, merge
 from gateway.config.table import verify
 from gateway.control.publication import Publication
 
@@ -37,13 +37,18 @@ def publish(
     loaded: Loaded,
     intern: Callable[[str], int],
     generation: int,
-    started_with: Server | None = None,
+    started_with: Config | None = None,
+    stored: Stored = NOTHING_STORED,
 ) -> Publication:
-    """Compile a valid configuration. ``started_with``: the settings in force that cannot change."""
+    """Compile a valid configuration with the usable rows of the store.
+
+    ``started_with``: the configuration of the start, of which some settings cannot change.
+    """
+    loaded, quarantined = merge(loaded, stored)
     config = loaded.config
     needs_restart: tuple[str, ...] = ()
     if started_with is not None:
-        needs_restart = _changed(started_with, config.server)
+        needs_restart = _changed(started_with, config)
         config = _with_settings_of(config, started_with)
     plan = compile_plan(config, intern, generation)
     return Publication(
@@ -53,22 +58,42 @@ def publish(
         config=config.model_dump(mode="json"),
         drain_timeout_s=config.server.drain_timeout,
         needs_restart=needs_restart,
+        quarantined=quarantined,
         discovery={
             name: service.discovery.to_message()
             for name, service in config.services.items()
             if service.discovery is not None
         },
         services=orjson.loads(orjson.dumps(plan.services)),
+        canaries=orjson.loads(orjson.dumps([route for route in plan.routes if route.canary])),
     )
 
 
-def _changed(before: Server, after: Server) -> tuple[str, ...]:
-    return tuple(
-        f"server.{name}" for name in FIXED_SETTINGS if getattr(before, name) != getattr(after, name)
-    )
+def _changed(before: Config, after: Config) -> tuple[str, ...]:
+    changed = [
+        f"server.{name}"
+        for name in FIXED_SETTINGS
+        if getattr(before.server, name) != getattr(after.server, name)
+    ]
+    if before.store != after.store:
+        changed.append("store.url")
+    if before.state != after.state:
+        changed.append("state")
+    if before.auth.enabled != after.auth.enabled:
+        changed.append("auth.enabled")
+    return tuple(changed)
 
 
-def _with_settings_of(config: Config, started_with: Server) -> Config:
+def _with_settings_of(config: Config, started_with: Config) -> Config:
     """What will be in force: the number of workers, for one, divides the limit of connections."""
-    fixed = {name: getattr(started_with, name) for name in FIXED_SETTINGS}
-    return config.model_copy(update={"server": config.server.model_copy(update=fixed)})
+    fixed = {name: getattr(started_with.server, name) for name in FIXED_SETTINGS}
+    server = config.server.model_copy(update=fixed)
+    auth = config.auth.model_copy(update={"enabled": started_with.auth.enabled})
+    return config.model_copy(
+        update={
+            "server": server,
+            "store": started_with.store,
+            "state": started_with.state,
+            "auth": auth,
+        }
+    )

@@ -2,6 +2,8 @@
 
 import contextlib
 import time
+from collections import Counter
+from collections.abc import Callable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from gateway.control.hygiene import ReadOnly, any_host
+from gateway.config.stored import KINDS
+from gateway.control.hygiene import OneHost, ReadOnly, any_host
 from gateway.control.instance import Instance
 from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
 from gateway.upstreams.report import families as service_families
@@ -32,9 +35,9 @@ def json_response(content: Any, status_code: int = 200) -> Response:
     return Response(body, status_code, headers, media_type="application/json")
 
 
-def status_app(instance: Instance) -> ASGIApp:
-    """``/livez /readyz /health /metrics /version``."""
-    port = _StatusPort(instance)
+def status_app(instance: Instance, more: Callable[[], list[Family]] = list) -> ASGIApp:
+    """``/livez /readyz /health /metrics /version``. ``more``: what else the metrics show."""
+    port = _StatusPort(instance, more)
     routes = [
         Route("/livez", port.livez),
         Route("/readyz", port.readyz),
@@ -42,12 +45,13 @@ def status_app(instance: Instance) -> ASGIApp:
         Route("/metrics", port.metrics),
         Route("/version", port.version),
     ]
-    return ReadOnly(Starlette(routes=routes), any_host)
+    return OneHost(ReadOnly(Starlette(routes=routes)), any_host)
 
 
 class _StatusPort:
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, more: Callable[[], list[Family]]) -> None:
         self._instance = instance
+        self._more = more
 
     async def livez(self, request: Request) -> Response:
         """200 as long as this process answers."""
@@ -78,12 +82,22 @@ class _StatusPort:
     async def metrics(self, request: Request) -> Response:
         """All counters in the Prometheus text format, and which processes are up."""
         families = [Family("gateway_build_info", "gauge", "The version.", [(_VERSION, 1)])]
+        families += [self._quarantined(), *self._more()]
         families += _discovery(self._instance.discovered(), time.monotonic())
         families += service_families(self._instance.services())
         with contextlib.suppress(TimeoutError):  # the counters are worth having without it
             families += _families(await self._instance.status())
         text = render(self._instance.segment.collect(), families)
         return Response(text, media_type=CONTENT_TYPE)
+
+    def _quarantined(self) -> Family:
+        rows = Counter(row.kind for row in self._instance.publication.quarantined)
+        return Family(
+            "gateway_store_quarantined_rows",
+            "gauge",
+            "Rows of the store that are not in force because they are not valid.",
+            [({"kind": kind}, rows[kind]) for kind in KINDS],
+        )
 
     async def version(self, request: Request) -> Response:
         """The installed version."""

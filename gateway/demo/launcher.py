@@ -47,6 +47,7 @@ server:
   run_dir: {run_dir}
   workers: {workers}
   log: {{ access: {access_log}, format: console }}
+store: {{ url: "sqlite:///{run_dir}/gateway.db" }}
 services:
 {services}
 routes:

@@ -39,10 +39,9 @@ class RunDir:
     def save_plan(self, plan: bytes) -> None:
         """Keep the last good Plan. OSError if it cannot be written.
 
-        Workers are restarted from memory, not from here. The file is what is left when the whole
-        instance is gone: the source of a cold start while the database cannot be reached. A start
-        whose configuration file is unreadable does not use it, because the operator who broke the
-        file must see that, and not an old configuration in force.
+        For people and their tools: it is what every worker runs. Workers are restarted from memory,
+        and a start compiles the file anew, with the rows of the store as they were last seen
+        (``gateway.control.snapshot``).
         """
         # No fsync: rename orders data before name on ext4, xfs and btrfs, and the supervisor's
         # loop must not wait for a disk.

@@ -14,6 +14,7 @@ from gateway import worker
 from gateway.config import Loaded
 from gateway.config.compile import resolve_workers
 from gateway.config.server import Server
+from gateway.control import snapshot
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.listener import Listener
@@ -81,7 +82,9 @@ def _prepare(
     workers = resolve_workers(server.workers)
     memory = mmap.mmap(-1, Segment.size_for(workers))  # shared with every child, named nowhere
     segment = Segment(memory, workers, create=True)
-    publication = publish(loaded, segment.intern, generation=1)
+    # The rows of the store as they were last seen: to serve must not wait for the database.
+    stored = snapshot.read(run_dir.path, loaded.config.store.url)
+    publication = publish(loaded, segment.intern, generation=1, stored=stored)
     mains = _ChildMains(
         options=options,
         loaded=loaded,
@@ -127,6 +130,7 @@ class _ChildMains:
                 plan=in_force.plan.encode(),
                 access_log=self.loaded.config.server.log.access,
                 state=self.loaded.config.state,
+                run_dir=Path(self.loaded.config.server.run_dir),
                 make_worker=self.make_worker,
             )
         )
@@ -144,7 +148,7 @@ class _ChildMains:
                 segment=self.segment,
                 publication=in_force,
                 source=self.options.source,
-                started_with=self.loaded.config.server,
+                started_with=self.loaded.config,
                 watch=self.loaded.path if self.options.watch else None,
             )
         )

@@ -7,6 +7,7 @@ import selectors
 import signal
 import socket
 import time
+from dataclasses import asdict
 from typing import Any
 
 from gateway.channel import Decoder, Message
@@ -17,7 +18,7 @@ from gateway.supervisor.commands import CommandServer, Reply
 from gateway.supervisor.drain import Drain
 from gateway.supervisor.heartbeat import Heartbeat
 from gateway.supervisor.instance import Instance
-from gateway.supervisor.reloads import Outcome, Reloads
+from gateway.supervisor.reloads import Answer, Outcome, Reloads
 from gateway.supervisor.signals import SignalPipe
 from gateway.supervisor.status import status_document
 from gateway.supervisor.stream import Stream
@@ -29,6 +30,8 @@ TICK_S = 0.25
 FIRST_ENDPOINTS_S = 6.0
 """How long the first workers wait for discovered endpoints: control takes half of it, if its
 sources do not answer, and has to start before. Clients wait meanwhile in the sockets' queues."""
+
+DRAINING = "the gateway is draining; it will not reload any more"
 
 log = logging.getLogger(__name__)
 
@@ -250,14 +253,14 @@ class Supervisor:
             case "problems":
                 self._reloads.refused(message["generation"], message["problems"], now)
             case "reload":
-                self._reload()
+                self._reload(lambda outcome: _answer(child, message, asdict(outcome)))
             case "endpoints":
                 if self.drain is None:
                     self._reloads.refresh(now)
             case "discovery":
                 self.discovery = message["services"]
             case "status":
-                child.send({"type": "status", "id": message["id"], "status": self.status()})
+                _answer(child, message, self.status())
 
     # --- reload ------------------------------------------------------------------------------
 
@@ -315,21 +318,10 @@ class Supervisor:
         if outcome.needs_restart:
             log.warning("changed, but needs a restart: %s", ", ".join(outcome.needs_restart))
 
-    def _reload(self, reply: Reply | None = None) -> None:
+    def _reload(self, answer: Answer) -> None:
         if self.drain is not None:
-            if reply is not None:
-                reply.done(False, error="the gateway is draining; it will not reload any more")
+            answer(Outcome(False, self.publication.generation, (DRAINING,)))
             return
-
-        def answer(outcome: Outcome) -> None:
-            if reply is not None:
-                reply.done(
-                    outcome.ok,
-                    generation=outcome.generation,
-                    problems=outcome.problems,
-                    needs_restart=outcome.needs_restart,
-                )
-
         self._reloads.request(answer, time.monotonic())
 
     # --- what operators ask for --------------------------------------------------------------
@@ -338,7 +330,7 @@ class Supervisor:
         if number == signal.SIGCHLD:
             self._reap()
         elif number == signal.SIGHUP:
-            self._reload()
+            self._reload(lambda outcome: None)  # `finished` tells the log
         elif number == signal.SIGUSR1:
             log.info("reopening log files")
             for worker in self.workers:
@@ -356,7 +348,7 @@ class Supervisor:
             case "health":
                 reply.done(self.healthy, state=self.state)
             case "reload":
-                self._reload(reply)
+                self._reload(lambda outcome: reply.done(**asdict(outcome)))
             case "drain" | "stop":
                 drain = self._begin_drain(f"`gateway {command}`")
                 drain.follow(reply, time.monotonic())
@@ -391,6 +383,11 @@ class Supervisor:
 
     def _end(self) -> None:
         self._exit_code = 0
+
+
+def _answer(control: Child, question: Message, answer: dict[str, Any]) -> None:
+    """Control ignores an answer to a question that had no id."""
+    control.send({"type": "answer", "id": question.get("id"), "answer": answer})
 
 
 def _send_plan(worker: Child, publication: Publication) -> None:

@@ -239,6 +239,20 @@ impl Segment {
         Ok(state)
     }
 
+    fn share(&self, canary: u32) -> Option<u32> {
+        self.core.upstreams().share(canary)
+    }
+
+    fn set_share(&self, canary: u32, permille: Option<u32>) -> PyResult<()> {
+        if permille > Some(1000) {
+            return Err(PyValueError::new_err(
+                "segment: a share is at most 1000 permille",
+            ));
+        }
+        self.core.upstreams().set_share(canary, permille);
+        Ok(())
+    }
+
     fn breaker(&self, service: u32) -> (&'static str, u64) {
         let cell = self.core.breaker(service);
         (state_name(cell.state()), cell.open_until_ms())

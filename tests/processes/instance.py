@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,10 +30,11 @@ server:
   run_dir: {run_dir}
   drain_timeout: {drain_timeout}
   log: {{ access: {access_log} }}
-{sections}services:
+{sections}store: {{ url: "{store_url}" }}
+services:
   web: {{ endpoints: [ http://{upstream} ] }}
 routes:
-  - {{ path: "/{{path...}}", service: web, auth: none{route} }}
+  - {{ path: "{route}", service: web, auth: none{policies} }}
 """
 
 
@@ -65,7 +67,8 @@ class Instance:
         self.stdout = directory / "stdout.log"
         self.settings = {
             "workers": 2, "run_dir": self.run_dir, "drain_timeout": "10s", "access_log": "off",
-            "upstream": "127.0.0.1:9", "sections": "", "route": "",
+            "upstream": "127.0.0.1:9", "store_url": f"sqlite:///{directory}/gateway.db",
+            "route": "/{path...}", "sections": "", "policies": "",
         } | settings  # fmt: skip
         self.write_config()
         self.environment: dict[str, str] = {}
@@ -146,6 +149,28 @@ class Instance:
     def address(self, name: str) -> tuple[str, int]:
         host, _, port = self.status()["addresses"][f"server.{name}"].rpartition(":")
         return host, int(port)
+
+    def admin_token(self) -> str:
+        """Of the role admin: printed once, when the store was made."""
+        pattern = re.compile(r"admin token, shown only this once: (gwa_\S+)\n")
+        eventually(lambda: pattern.search(self.log()), "the first admin token")
+        found = pattern.search(self.log())
+        assert found is not None
+        return found[1]
+
+    def admin(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, dict[str, Any]]:
+        """One call of the admin API → status and answer."""
+        fields = {"authorization": f"Bearer {self.admin_token()}"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        with connection(self.address("admin")) as link:
+            if body is not None:
+                fields["content-type"] = "application/json"
+            link.request(method, f"/api/v1{path}", json.dumps(body) if body else None, fields)
+            response = link.getresponse()
+            return response.status, json.loads(response.read() or b"null")
 
     def log(self) -> str:
         return self.stderr.read_text()

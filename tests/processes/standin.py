@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from gateway.control.publish import ConfigSource
 from gateway.supervisor import start
+from gateway.worker import Authenticate
 
 DIE_AT_START = "STANDIN_DIES"
 """Environment: a file; while it exists, every new worker dies at once."""
@@ -32,6 +33,7 @@ class StandInWorker:
         slot: int,
         plan: bytes,
         access_log: Callable[[bytes], None] | None,
+        authenticate: Authenticate,
     ) -> None:
         if (flag := os.environ.get(DIE_AT_START)) and Path(flag).exists():
             os._exit(9)
@@ -77,6 +79,12 @@ class StandInWorker:
         if (flag := os.environ.get(REJECT)) and Path(flag).exists():
             raise ValueError("no such thing")
         self.generation = json.loads(plan)["generation"]
+
+    def forget_credentials(self) -> None:
+        """It knows none."""
+
+    def take_usage(self) -> list[tuple[str, str, int]]:
+        return []
 
     def drain(self) -> None:
         self.draining = True

@@ -48,7 +48,9 @@ def start(make_instance: Callable[..., Instance], upstream: str) -> Start:
     def run(policy: str, state: str = "", workers: int = 2) -> Instance:
         sections = f"{state}rate_limits: {{ limit: {{ {policy} }} }}\n"
         route = ", rate_limits: [limit]"
-        instance = make_instance(upstream=upstream, sections=sections, route=route, workers=workers)
+        instance = make_instance(
+            upstream=upstream, sections=sections, policies=route, workers=workers
+        )
         instance.start(data_plane="compiled")
         return instance
 

@@ -60,7 +60,7 @@ def test_settings_that_need_a_restart_are_named_and_the_rest_applies(instance: I
     done = instance.verb("reload")
     assert done.returncode == 0
     assert "server.workers: changed in the file, needs a restart" in done.stderr
-    config = fetch_json(instance.address("admin"), "/api/v1/config")
+    _, config = instance.admin("GET", "/config")
     assert config["generation"] == 2
     assert config["config"]["server"]["drain_timeout"] == "3s"
     assert config["config"]["server"]["workers"] == 2

@@ -96,6 +96,7 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "service": service,
         "split": [],
         "split_by": None,
+        "canary": None,
         "strip_prefix": None,
         "replace_prefix": None,
         "auth": "none",

@@ -80,7 +80,7 @@ def test_each_dependency_has_its_reason() -> None:
         *project["dependency-groups"]["dev"],
         *project["build-system"]["requires"],
     ]
-    names = {re.split(r"[<>=!~ ]", requirement)[0] for requirement in wanted}
+    names = {re.split(r"[\[<>=!~ ]", requirement)[0] for requirement in wanted}
     for manifest in ("", "native/core", "native/core/fuzz", "benchmarks/macro/openloop"):
         cargo = tomllib.loads((ROOT / manifest / "Cargo.toml").read_text())
         for table in ("dependencies", "dev-dependencies", "build-dependencies"):

@@ -38,7 +38,15 @@ class Frame:
         segment = Segment(memory, 1, create=True)
         plan = (PLAN % 1).encode()
         self.task = WorkerTask(
-            0, self.listener, theirs, segment, plan, access_log, State(), StandInWorker
+            0,
+            self.listener,
+            theirs,
+            segment,
+            plan,
+            access_log,
+            State(),
+            Path("/nowhere"),
+            StandInWorker,
         )
         self.thread = threading.Thread(target=self._run)
         self.thread.start()

@@ -31,7 +31,7 @@ pub use snapshot::{Series, Snapshot};
 use crate::breaker::BreakerCell;
 use crate::endpoint::EndpointCell;
 use labels::{LabelIndex, LabelTable};
-use upstreams::Upstreams;
+pub use upstreams::Upstreams;
 
 use crate::keyed_hash::HashKey;
 use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
@@ -39,7 +39,7 @@ use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 5;
+const LAYOUT_VERSION: u32 = 6;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.4 MiB of address space.
@@ -283,6 +283,11 @@ impl Segment {
     /// The breaker of the service with this label, in all processes.
     pub fn breaker(&self, label: u32) -> &'static BreakerCell {
         self.upstreams.breaker(label)
+    }
+
+    /// What all processes know of services and endpoints.
+    pub fn upstreams(&self) -> &Upstreams {
+        self.upstreams
     }
 
     /// Requests in flight at the endpoint, or service, with this label, in all workers.

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from gateway.config.stored import Quarantined
 from gateway.control import instance as instance_module
-from gateway.control.admin import admin_app
 from gateway.control.hygiene import local_hosts
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
@@ -37,8 +37,8 @@ class FakeSegment:
         from gateway._core import WORKER_METRICS
 
         counters = {name: 0 for name, _, _ in WORKER_METRICS}
-        return {"counters": counters, "services": {}, "series": [], "heartbeats": [],
-                "labels_dropped": 0}  # fmt: skip
+        return {"counters": counters, "services": {}, "limits": {}, "limit_evictions": 0,
+                "series": [], "heartbeats": [], "labels_dropped": 0}  # fmt: skip
 
 
 def document(state: str = "running", up: int = 1) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def instance_with(status: dict[str, Any] | None, *reports: Report) -> Instance:
 
     def send(message: dict[str, Any]) -> None:
         if status is not None:
-            made.on_status(message["id"], status)
+            made.on_answer(message["id"], status)
 
     segment: Any = FakeSegment()
     made = Instance(send, segment, PUBLICATION, lambda: list(reports))
@@ -103,7 +103,7 @@ async def test_a_supervisor_that_does_not_answer(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_late_answer_harms_nobody() -> None:
-    instance_with(None).on_status(99, document())
+    instance_with(None).on_answer(99, document())
 
 
 async def test_metrics_tell_which_workers_are_up() -> None:
@@ -127,32 +127,22 @@ async def test_metrics_tell_of_discovered_services() -> None:
     assert 'gateway_discovery_age_seconds{service="new"} ' not in text, "it was never confirmed"
 
 
-async def test_admin_tells_where_endpoints_come_from() -> None:
-    instance = instance_with(document(), FOUND, SOUGHT)
-    plan = '{"services": [{"name": "web", "discovery": "x"}, {"name": "own", "discovery": null}]}'
-    instance.publication = Publication(4, plan, {}, 30.0)
-    web, own = (await get(admin_app(instance, listener("127.0.0.1")), "/api/v1/services")).json()[
-        "services"
-    ]
-    age_s = web["discovery"].pop("age_s")
-    assert age_s >= 0
-    assert web["discovery"] == {"source": "dns A web", "state": "ok", "failures": 2}
-    assert own["discovery"] is None
-
-
 def listener(host: str) -> Listener:
     return Listener("server.admin", [], host, 8001)
 
 
-async def test_admin_shows_the_publication_in_force() -> None:
-    app = admin_app(instance_with(document()), listener("127.0.0.1"))
-    assert (await get(app, "/api/v1/routes")).json() == {
-        "generation": 3,
-        "routes": [{"path": "/a"}],
-    }
-    assert (await get(app, "/api/v1/services")).json()["services"] == []
-    assert (await get(app, "/api/v1/config")).json()["config"] == {"server": {"workers": 1}}
-    assert (await get(app, "/api/v1/config", host="evil.example")).status_code == 403
+async def test_metrics_count_what_is_in_quarantine() -> None:
+    rows = (Quarantined("route", "a", "no"), Quarantined("route", "b", "no"))
+    instance = instance_with(document())
+    instance.publication = Publication(3, PLAN, {}, 30.0, quarantined=rows)
+    text = (await get(status_app(instance), "/metrics")).text
+    assert 'gateway_store_quarantined_rows{kind="route"} 2\n' in text
+    assert 'gateway_store_quarantined_rows{kind="service"} 0\n' in text
+
+
+async def test_a_reload_is_answered() -> None:
+    outcome = {"ok": True, "generation": 4, "problems": []}
+    assert await instance_with(outcome).reload() == outcome
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import mmap
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,19 @@ routes: [ { path: /a, service: web } ]
 class Control:
     """The process, and the supervisor's end of its channel."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tokens: list[str]) -> None:
         self.path = path
+        self.tokens = tokens
         path.write_text(TEXT)
-        source = ConfigSource(path, {"server.workers": "1"})
+        store_url = f"sqlite:///{path.parent}/gateway.db"
+        source = ConfigSource(
+            path,
+            {
+                "server.workers": "1",
+                "server.run_dir": str(path.parent),
+                "store.url": store_url,
+            },
+        )
         loaded = source.load()
         self.segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
         self.publication = publish(loaded, self.segment.intern, 1)
@@ -43,7 +53,7 @@ class Control:
         self.decoder = Decoder()
         task = ControlTask(
             1, theirs, self.status, self.admin, self.segment, self.publication, source,
-            loaded.config.server, path,
+            loaded.config, path,
         )  # fmt: skip
         self.code: int | None = None
         self.thread = threading.Thread(target=lambda: setattr(self, "code", process.run(task)))
@@ -58,7 +68,18 @@ class Control:
                 return message
 
     def get(self, listener: Listener, path: str) -> httpx.Response:
-        return httpx.get(f"http://{listener.address}{path}", timeout=10, trust_env=False)
+        token = self.tokens[0] if self.tokens else "none"
+        headers = {"authorization": f"Bearer {token}"}
+        url = f"http://{listener.address}{path}"
+        return httpx.get(url, timeout=10, trust_env=False, headers=headers)
+
+    def admin_get(self, path: str) -> httpx.Response:
+        """Once the store is open and has printed its first token."""
+        end = time.monotonic() + 10
+        while not self.tokens:
+            assert time.monotonic() < end, "no token was announced"
+            time.sleep(0.01)
+        return self.get(self.admin, path)
 
     def end(self) -> None:
         self.channel.close()
@@ -69,8 +90,10 @@ class Control:
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> Iterator[Control]:
-    made = Control(tmp_path / "gateway.yaml")
+def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
+    tokens: list[str] = []
+    monkeypatch.setattr(process, "_announce_admin_token", tokens.append)
+    made = Control(tmp_path / "gateway.yaml", tokens)
     assert made.receive() == {"type": "ready", "generation": 1}
     yield made
     made.end()
@@ -84,7 +107,7 @@ def test_it_loads_and_compiles_when_asked(control: Control) -> None:
     publication = Publication.from_message(message["publication"])
     assert (publication.generation, publication.drain_timeout_s) == (2, 2)
     control.send(type="published", publication=message["publication"])
-    while control.get(control.admin, "/api/v1/routes").json()["generation"] != 2:
+    while control.admin_get("/api/v1/config").json()["generation"] != 2:
         pass
 
 
@@ -100,7 +123,7 @@ def test_it_lists_the_problems(control: Control) -> None:
 
 def test_it_beats_and_serves_its_ports(control: Control) -> None:
     assert control.get(control.status, "/livez").text == "ok\n"
-    assert control.get(control.admin, "/api/v1/services").json()["services"][0]["name"] == "web"
+    assert control.admin_get("/api/v1/services").json()["items"][0]["name"] == "web"
     assert control.segment.last_beat(1) > 0
 
 
@@ -110,7 +133,7 @@ def test_it_asks_the_supervisor_for_the_status(control: Control) -> None:
     thread.start()
     question = control.receive()
     assert question["type"] == "status"
-    control.send(type="status", id=question["id"], status={"healthy": True})
+    control.send(type="answer", id=question["id"], answer={"healthy": True})
     thread.join(10)
     assert answers[0].json() == {"healthy": True}
 

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from gateway.config import ConfigError
+from gateway.config.stored import Stored, StoredSection
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 
@@ -38,12 +39,32 @@ def test_overrides_win_at_each_load(source: ConfigSource) -> None:
 
 def test_settings_of_sockets_and_processes_stay_as_started(source: ConfigSource) -> None:
     assert source.path is not None
-    started_with = source.load().config.server
+    started_with = source.load().config
     source.path.write_text(TEXT.replace("workers: 2", "workers: 3, http: 127.0.0.1:1"))
     made = publish(source.load(), len, 2, started_with)
     assert made.needs_restart == ("server.http", "server.workers")
     assert orjson.loads(made.plan)["server"]["workers"] == 2
     assert made.config["server"]["workers"] == 2
+
+
+def test_the_store_stays_as_started(source: ConfigSource) -> None:
+    assert source.path is not None
+    started_with = source.load().config
+    source.path.write_text(TEXT + "store: { url: 'postgresql://u:hunter2@db/x' }")
+    made = publish(source.load(), len, 2, started_with)
+    assert made.needs_restart == ("store.url",)
+    assert made.config["store"]["url"] == "sqlite:///gateway.db"
+
+
+def test_rows_of_the_store_are_published(source: ConfigSource) -> None:
+    rows = (
+        StoredSection("route", "good", {"path": "/good", "service": "web"}),
+        StoredSection("route", "bad", {"path": "/bad", "service": "none"}),
+    )
+    made = publish(source.load(), len, 2, stored=Stored(rows))
+    assert [route["path"] for route in orjson.loads(made.plan)["routes"]][:2] == ["/a", "/good"]
+    assert [row.name for row in made.quarantined] == ["bad"]
+    assert Publication.from_message(orjson.loads(orjson.dumps(made.to_message()))) == made
 
 
 def test_what_only_the_route_table_can_refuse_is_refused_at_load(source: ConfigSource) -> None:

@@ -1,0 +1,43 @@
+"""Where an administrator works: the store, who it is, and the clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.administration.views import View
+from gateway.store.store import Store
+
+__all__ = ["Desk", "utc_now"]
+
+
+def utc_now() -> datetime:
+    """The clock of everything but tests."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Hands the acts what they need."""
+
+    store: Store
+    actor: str
+    """For the audit log: ``token NAME (ID)`` or ``USER on HOST``."""
+    clock: Callable[[], datetime] = utc_now
+
+    @property
+    def now(self) -> datetime:
+        """The time."""
+        return self.clock()
+
+    async def record(
+        self, action: str, subject: str, before: View | None = None, after: View | None = None
+    ) -> None:
+        """Write to the audit log, in the transaction that runs."""
+        await self.store.audit.append(
+            self.actor,
+            action,
+            subject,
+            now=self.now,
+            before=None if before is None else before.model_dump(mode="json"),
+            after=None if after is None else after.model_dump(mode="json"),
+        )

@@ -1,0 +1,144 @@
+"""What is shown of users, keys and the rest: all but their secrets."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "AdminTokenView",
+    "AuditView",
+    "ClientView",
+    "KeyUseView",
+    "KeyView",
+    "Role",
+    "SessionView",
+    "SigningKeyView",
+    "StoredView",
+    "UserView",
+    "View",
+]
+
+Role = Literal["viewer", "operator", "admin"]
+"""Each may do what those before it may."""
+
+
+class View(BaseModel):
+    """Made from a row of the store: takes the fields that it has."""
+
+    model_config = ConfigDict(
+        from_attributes=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+
+class UserView(View):
+    """A user."""
+
+    id: str
+    email: str
+    scopes: tuple[str, ...]
+    disabled: bool
+    mfa: bool
+    """Whether a second factor is asked for."""
+    locked_until: datetime | None
+    """Logins are refused until then, after too many wrong passwords."""
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionView(View):
+    """A login and all that follows from it."""
+
+    id: str
+    user_id: str
+    client: str | None
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class KeyView(View):
+    """An API key."""
+
+    id: str
+    owner_id: str
+    owner_email: str
+    name: str
+    scopes: tuple[str, ...]
+    rate_limit_policy: str | None
+    version: int
+    """Grows with each rotation."""
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+class KeyUseView(View):
+    """How often a key was used on a day for a route."""
+
+    day: date
+    route: str
+    """The route's pattern."""
+    uses: int
+
+
+class ClientView(View):
+    """An API client."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    rate_limit_policy: str | None
+    active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SigningKeyView(View):
+    """A key that signs tokens, without its private half."""
+
+    kid: str
+    algorithm: str
+    not_before: datetime
+    """It signs from then on."""
+    retire_at: datetime | None
+    """It does not count from then on."""
+    created_at: datetime
+
+
+class AdminTokenView(View):
+    """A token of the admin API."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class StoredView(View):
+    """A stored route, service or policy."""
+
+    name: str
+    version: int
+    section: Any
+    """As the configuration file would write it."""
+
+
+class AuditView(View):
+    """An entry of the audit log."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    """`route.create`, `key.revoke`, …"""
+    subject: str
+    """The name or id of what was changed."""
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None

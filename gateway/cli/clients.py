@@ -1,0 +1,98 @@
+"""``gateway clients``: applications that call with a secret of their own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.desk import at_desk, json_option, print_rows, scopes_of
+from gateway.cli.keys import SHOWN_ONCE
+from gateway.cli.options import config_options
+
+if TYPE_CHECKING:
+    from gateway.administration.desk import Desk
+    from gateway.administration.views import ClientView
+
+COLUMNS = ("id", "name", "scopes", "rate_limit_policy", "active", "created_at")
+
+
+@click.group()
+def clients() -> None:
+    """Create, list and disable API clients.
+
+    \b
+    Examples:
+      gateway clients create shop --scopes read,write
+      gateway clients disable shop
+    """
+
+
+@clients.command()
+@click.argument("name")
+@click.option("--scopes", default="", metavar="A,B", help="What the client may do.")
+@click.option("--rate-limit-policy", metavar="NAME", help="A stored policy.")
+@json_option
+@config_options
+def create(
+    name: str,
+    scopes: str,
+    rate_limit_policy: str | None,
+    as_json: bool,
+    config_file: Path | None,
+    settings: dict[str, str],
+) -> None:
+    """Add a client; print its id and, once, its secret.
+
+    \b
+    Exit codes: 0 added, 1 not possible (the name is taken), 2 usage.
+    """
+    from gateway.administration.clients import create_client
+
+    names = scopes_of(scopes)
+    view, secret = at_desk(
+        config_file, settings, lambda desk: create_client(desk, name, names, rate_limit_policy)
+    )
+    if as_json:
+        import orjson
+
+        data = {**view.model_dump(mode="json"), "secret": secret}
+        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(f"id      {view.id}\nsecret  {secret}")
+        click.echo(SHOWN_ONCE, err=True)
+
+
+@clients.command("list")
+@json_option
+@config_options
+def list_clients(as_json: bool, config_file: Path | None, settings: dict[str, str]) -> None:
+    """List all clients.
+
+    \b
+    Exit codes: 0 ok, 1 the store cannot be read, 2 usage.
+    """
+    print_rows(at_desk(config_file, settings, _all), COLUMNS, as_json)
+
+
+@clients.command()
+@click.argument("name")
+@config_options
+def disable(name: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Let a client (name or id) call no more.
+
+    \b
+    Exit codes: 0 disabled, 1 not possible (there is no such client), 2 usage.
+    """
+    from gateway.administration.clients import change_client
+
+    view = at_desk(config_file, settings, lambda desk: change_client(desk, name, active=False))
+    click.echo(f"{view.name}: disabled")
+
+
+async def _all(desk: "Desk") -> "list[ClientView]":
+    from gateway.administration.views import ClientView
+
+    found: list[ClientView] = []
+    while page := await desk.store.clients.list(after=found[-1].name if found else ""):
+        found += map(ClientView.model_validate, page)
+    return found

@@ -1,0 +1,118 @@
+"""What the verbs on the store share: opening it, and showing rows. Its verbs work without a running
+gateway; one that runs hears of their changes by itself.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gateway.cli.exits import Exit
+from gateway.cli.options import load_or_exit
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from gateway.administration.desk import Desk
+
+__all__ = ["LIFETIME", "at_desk", "json_option", "parse_lifetime", "print_rows", "scopes_of"]
+
+Result = TypeVar("Result")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def at_desk(
+    config_file: Path | None,
+    settings: dict[str, str],
+    act: "Callable[[Desk], Awaitable[Result]]",
+) -> Result:
+    """Do something with the configured store; what goes wrong is one line and exit code 1."""
+    url = load_or_exit(config_file, settings).config.store.url
+    from gateway.administration.desk import Desk
+    from gateway.store.errors import StoreError
+    from gateway.store.store import Store
+
+    async def work() -> Result:
+        async with Store.open(url) as store:
+            return await act(Desk(store, _actor()))
+
+    try:
+        return asyncio.run(work())
+    except (StoreError, ValueError) as error:
+        click.echo(f"gateway: {error}", err=True)
+        sys.exit(Exit.FAILED)
+
+
+def json_option(command: Command) -> Command:
+    """Add ``--json`` (argument `as_json`)."""
+    return click.option("--json", "as_json", is_flag=True, help="As JSON.")(command)
+
+
+def scopes_of(text: str) -> tuple[str, ...]:
+    """``read,write`` → names."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
+class Lifetime(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """A duration, as in the configuration."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """``30d`` → timedelta; 0 is none."""
+        if isinstance(value, timedelta):
+            return value
+        from gateway.config.values import parse_optional_duration
+
+        try:
+            return timedelta(seconds=parse_optional_duration(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+LIFETIME = Lifetime()
+
+
+def parse_lifetime(lifetime: timedelta | None) -> datetime | None:
+    """From now on; None is for ever."""
+    return None if lifetime is None else datetime.now(UTC) + lifetime
+
+
+def print_rows(rows: "Iterable[BaseModel]", columns: Sequence[str], as_json: bool) -> None:
+    """A table of some columns, or everything as JSON."""
+    if as_json:
+        import orjson
+
+        data = [row.model_dump(mode="json") for row in rows]
+        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        return
+    cells = [[_cell(getattr(row, column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for line in (list(columns), *cells):
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, tuple):
+        return ",".join(value) or "-"
+    return "".join(char if char.isprintable() else "?" for char in str(value)) or "-"
+
+
+def _actor() -> str:
+    """For the audit log."""
+    return f"user {os.geteuid()} on {socket.gethostname()}"

@@ -1,0 +1,127 @@
+"""``gateway users``: who may log in."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.desk import at_desk, json_option, print_rows, scopes_of
+from gateway.cli.exits import Exit
+from gateway.cli.options import config_options, load_or_exit
+
+if TYPE_CHECKING:
+    from gateway.administration.desk import Desk
+    from gateway.administration.views import UserView
+
+COLUMNS = ("email", "scopes", "disabled", "mfa", "created_at")
+
+
+@click.group()
+def users() -> None:
+    """Add, list and disable users.
+
+    \b
+    Examples:
+      gateway users create ann@example.org --scopes read,write
+      pass show ann | gateway users create ann@example.org --scopes read --password-stdin
+      gateway users disable ann@example.org
+    """
+
+
+@users.command()
+@click.argument("email")
+@click.option("--scopes", default="", metavar="A,B", help="What the user may do.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@json_option
+@config_options
+def create(
+    email: str,
+    scopes: str,
+    password_stdin: bool,
+    as_json: bool,
+    config_file: Path | None,
+    settings: dict[str, str],
+) -> None:
+    """Add a user. The password is asked for, twice, unless it comes on standard input.
+
+    \b
+    Exit codes: 0 added, 1 not possible (the address is taken, the password too weak), 2 usage.
+    """
+    rules = load_or_exit(config_file, settings).config.auth.passwords
+    password = _password(password_stdin)
+    from gateway.administration.passwords import NewPasswords
+    from gateway.administration.users import create_user
+
+    passwords = NewPasswords(lambda: rules)
+    if missing := passwords.missing(password):
+        for phrase in missing:
+            click.echo(f"the password {phrase}", err=True)
+        sys.exit(Exit.FAILED)
+    hashed = asyncio.run(passwords.hash(password))
+    passwords.close()
+    names = scopes_of(scopes)
+    user = at_desk(config_file, settings, lambda desk: create_user(desk, email, hashed, names))
+    print_rows([user], COLUMNS, as_json)
+
+
+@users.command("list")
+@json_option
+@config_options
+def list_users(as_json: bool, config_file: Path | None, settings: dict[str, str]) -> None:
+    """List all users.
+
+    \b
+    Exit codes: 0 ok, 1 the store cannot be read, 2 usage.
+    """
+    print_rows(at_desk(config_file, settings, _all), COLUMNS, as_json)
+
+
+@users.command()
+@click.argument("email")
+@config_options
+def disable(email: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Let a user in no more: logged out everywhere, keys refused.
+
+    \b
+    Exit codes: 0 disabled, 1 not possible (there is no such user), 2 usage.
+    """
+    _set_disabled(email, True, config_file, settings)
+
+
+@users.command()
+@click.argument("email")
+@config_options
+def enable(email: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Let a disabled user in again. Sessions from before stay ended.
+
+    \b
+    Exit codes: 0 enabled, 1 not possible (there is no such user), 2 usage.
+    """
+    _set_disabled(email, False, config_file, settings)
+
+
+def _set_disabled(
+    email: str, disabled: bool, config_file: Path | None, settings: dict[str, str]
+) -> None:
+    from gateway.administration.users import change_user
+
+    user = at_desk(config_file, settings, lambda desk: change_user(desk, email, disabled=disabled))
+    click.echo(f"{user.email}: {'disabled' if user.disabled else 'enabled'}")
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return password
+
+
+async def _all(desk: "Desk") -> "list[UserView]":
+    from gateway.administration.users import user_view
+
+    found: list[UserView] = []
+    while page := await desk.store.users.list(after=found[-1].email if found else ""):
+        found += map(user_view, page)
+    return found

@@ -1,0 +1,255 @@
+"""What the admin API accepts and answers, beside the views. An unknown field is an error."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from annotated_types import Ge, Le, Len
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from gateway.administration.views import AdminTokenView, ClientView, KeyView, Role
+from gateway.config.values import parse_name
+from gateway.store.emails import normalise_email
+
+__all__ = [
+    "AdminTokenCreated",
+    "AdminTokenCreation",
+    "ClientChange",
+    "ClientCreated",
+    "ClientCreation",
+    "Configuration",
+    "DefinitionChange",
+    "DefinitionCreation",
+    "DefinitionView",
+    "KeyCreated",
+    "KeyCreation",
+    "KeyRotation",
+    "Page",
+    "QuarantinedRow",
+    "Revoked",
+    "UserChange",
+    "UserCreation",
+]
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """What a client sends. Only the fields that stand here; never a coerced type."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Answer(BaseModel):
+    """What a client gets."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+def _check_scope(scope: str) -> str:
+    if not scope or len(scope) > 128 or any(not "!" <= char <= "~" for char in scope):
+        raise ValueError("is not a scope: up to 128 visible ASCII characters without spaces")
+    if '"' in scope or "\\" in scope:  # RFC 6749 appendix A.4
+        raise ValueError('is not a scope: " and \\ are not allowed')
+    return scope
+
+
+Scope = Annotated[str, AfterValidator(_check_scope)]
+Scopes = Annotated[tuple[Scope, ...], Field(max_length=256)]
+Email = Annotated[str, AfterValidator(normalise_email)]
+Label = Annotated[str, Len(1, 128)]
+Name = Annotated[
+    str, AfterValidator(parse_name), Field(json_schema_extra={"pattern": "^[A-Za-z0-9][\\w-]*$"})
+]
+Password = Annotated[str, Len(1, 1024), Field(json_schema_extra={"format": "password"})]
+
+
+class Page(BaseModel, Generic[Item]):
+    """Some of many."""
+
+    # Not an Answer: pydantic looks for attribute docstrings in the source, which a
+    # parametrised class does not have.
+    model_config = ConfigDict(frozen=True)
+
+    items: list[Item]
+    next: str | None = Field(description="Give it as `after` to get what follows; null at the end.")
+
+
+# --- users -----------------------------------------------------------------------------------
+
+
+class UserCreation(Body):
+    """A new user."""
+
+    email: Email
+    password: Password
+    scopes: Scopes = ()
+
+
+class UserChange(Body):
+    """What is to be other than before. Fields that are left out stay."""
+
+    scopes: Scopes | None = None
+    disabled: bool | None = None
+    """Who is disabled is logged out, and their keys are refused."""
+    password: Password | None = None
+    """A new one logs the user out everywhere."""
+
+
+class Revoked(Answer):
+    """How many were ended."""
+
+    revoked: int
+
+
+# --- keys and clients ------------------------------------------------------------------------
+
+
+class KeyCreation(Body):
+    """A new API key."""
+
+    owner: Annotated[str, Len(1, 254)]
+    """The user's id or address."""
+    name: Annotated[str, Len(0, 255)] = ""
+    scopes: Scopes = ()
+    """They count as far as the owner has them."""
+    expires_at: AwareDatetime | None = None
+    rate_limit_policy: Name | None = None
+
+
+class KeyRotation(Body):
+    """A newer text for a key."""
+
+    overlap_s: Annotated[int, Ge(0), Le(90 * 86_400)] = 86_400
+    """Seconds for which the text before it counts as well."""
+
+
+class KeyCreated(KeyView):
+    """A key at the only moment when its text is shown."""
+
+    key: str
+    """The text. It cannot be shown again."""
+
+
+class ClientCreation(Body):
+    """A new client."""
+
+    name: Label
+    scopes: Scopes = ()
+    rate_limit_policy: Name | None = None
+    """A stored policy."""
+
+
+class ClientChange(Body):
+    """What is to be other than before. Fields that are left out stay."""
+
+    name: Label | None = None
+    scopes: Scopes | None = None
+    active: bool | None = None
+    rate_limit_policy: Name | None = None
+    """Null takes the policy away."""
+
+
+class ClientCreated(ClientView):
+    """A client at the only moment when its secret is shown."""
+
+    secret: str
+    """It cannot be shown again."""
+
+
+# --- admin tokens ----------------------------------------------------------------------------
+
+
+class AdminTokenCreation(Body):
+    """A new token of the admin API."""
+
+    name: Label
+    role: Role
+    """`viewer` reads, `operator` changes routes, keys and sessions, `admin` everything."""
+    expires_at: AwareDatetime | None = None
+
+
+class AdminTokenCreated(AdminTokenView):
+    """A token at the only moment when its text is shown."""
+
+    token: str
+    """The text. It cannot be shown again."""
+
+
+# --- routes, services, policies --------------------------------------------------------------
+
+Section = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-section": True})]
+"""The section as the configuration file writes it; the generator puts its schema here."""
+
+
+class DefinitionCreation(Body):
+    """A new route, service or policy."""
+
+    name: Name
+    definition: Section
+    """What the configuration file would say under the name."""
+
+
+class DefinitionChange(Body):
+    """Another definition under the same name."""
+
+    definition: Section
+    """What the configuration file would say under the name."""
+
+
+class DiscoveryView(Answer):
+    """Where the endpoints of a service come from, when they are discovered."""
+
+    source: str
+    """Which source is asked, and for what."""
+    state: str
+    """`ok`, or what is wrong with it."""
+    age_s: float | None
+    """Seconds since the source last named endpoints; null if it never did."""
+    failures: int
+    """Times that it could not be asked."""
+
+
+class DefinitionView(Answer):
+    """A route, service or policy."""
+
+    name: str
+    source: Literal["file", "store"]
+    """What stands in the configuration file is changed there."""
+    state: Literal["live", "pending", "quarantined"]
+    """Whether it is in force; `pending` if it is not yet, `quarantined` if it cannot be."""
+    problem: str | None = None
+    """Why it is not in force."""
+    version: int | None = None
+    """Of what is stored: the ETag."""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    discovery: DiscoveryView | None = None
+    """For services whose endpoints are discovered."""
+    status: dict[str, Any] | None = None
+    """For services in force: the breaker, and the health of each endpoint."""
+    definition: Any
+    """As the configuration file writes it; what was stored by hand may have any form."""
+
+
+class QuarantinedRow(Answer):
+    """A row of the store that is not in force."""
+
+    kind: Literal["service", "policy", "route"]
+    name: str
+    problem: str
+
+
+class Configuration(Answer):
+    """What is in force."""
+
+    generation: int
+    """Grows with each reload."""
+    config: dict[str, Any]
+    """File, environment, flags and store together, with all defaults and without secrets."""
+    quarantined: list[QuarantinedRow]

@@ -1,0 +1,1 @@
+"""Shared, short-lived state: in this process, or in Redis for all hosts. See ``interface``."""

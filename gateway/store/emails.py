@@ -1,0 +1,19 @@
+"""The one form in which an email address is stored and looked up."""
+
+import re
+import unicodedata
+
+__all__ = ["normalise_email"]
+
+MAX_LENGTH = 254
+"""RFC 5321 section 4.5.3.1.3, less the angle brackets."""
+
+_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f\"<>(),:;\\\[\]]{1,64}@[^\s@\x00-\x1f\x7f]+")
+
+
+def normalise_email(text: str) -> str:
+    """Lower case, NFC, without blanks around it. ValueError if it is no address."""
+    email = unicodedata.normalize("NFC", text.strip()).lower()
+    if len(email) > MAX_LENGTH or not _EMAIL.fullmatch(email):
+        raise ValueError("is not an email address")
+    return email

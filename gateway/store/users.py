@@ -1,0 +1,199 @@
+"""Users: who may log in."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.store.database import Area, Database
+from gateway.store.emails import normalise_email
+from gateway.store.errors import NotFound, Superseded
+from gateway.store.tables import recovery_codes, users
+
+__all__ = ["User", "Users"]
+
+_AREA: Area = "credentials"
+
+
+@dataclass(frozen=True)
+class User:
+    """A row of ``users``."""
+
+    id: str
+    email: str
+    """Normalised, see `normalise_email`."""
+    password_hash: str
+    scopes: tuple[str, ...]
+    disabled: bool
+    mfa_secret: str | None
+    """The TOTP secret; None without MFA."""
+    last_totp_step: int
+    """The newest step that was accepted: it and all before it are used up."""
+    failed_logins: int
+    """Since the last success."""
+    locked_until: datetime | None
+    version: int
+    """Grows with each change of what an administrator sees; not with logins."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class Users:
+    """The table ``users`` and the recovery codes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, email: str, password_hash: str, scopes: Iterable[str], now: datetime
+    ) -> User:
+        """Add a user. ValueError for what is no address, Conflict if there is one with it."""
+        row = {
+            "id": str(uuid.uuid4()),
+            "email": normalise_email(email),
+            "password_hash": password_hash,
+            "scopes": tuple(scopes),
+            "created_at": now,
+            "updated_at": now,
+        }
+        async with self._database.write(_AREA) as connection:
+            added = await connection.execute(sa.insert(users).values(row).returning(users))
+            return User(**added.mappings().one())
+
+    async def by_email(self, email: str) -> User | None:
+        """The user with this address, in whatever case it is written."""
+        try:
+            normal = normalise_email(email)
+        except ValueError:
+            return None
+        return await self._one(users.c.email == normal)
+
+    async def by_id(self, user_id: str) -> User | None:
+        """The user."""
+        return await self._one(users.c.id == user_id)
+
+    async def list(self, after: str = "", limit: int = 100) -> Sequence[User]:
+        """Users in the order of their addresses, from behind `after`."""
+        statement = sa.select(users).where(users.c.email > after).order_by(users.c.email)
+        async with self._database.read() as connection:
+            found = await connection.execute(statement.limit(limit))
+            return [User(**row) for row in found.mappings()]
+
+    async def set_disabled(
+        self, user_id: str, disabled: bool, now: datetime, expected: int | None = None
+    ) -> User:
+        """Let the user log in no more, or again."""
+        return await self.change(user_id, now, expected, disabled=disabled)
+
+    async def set_password(self, user_id: str, password_hash: str, now: datetime) -> User:
+        """Replace the password's hash."""
+        return await self.change(user_id, now, password_hash=password_hash)
+
+    async def set_scopes(self, user_id: str, scopes: Iterable[str], now: datetime) -> User:
+        """Replace the scopes."""
+        return await self.change(user_id, now, scopes=tuple(scopes))
+
+    async def change(
+        self, user_id: str, now: datetime, expected: int | None = None, **columns: Any
+    ) -> User:
+        """Change columns. With `expected`: Superseded if that is not the version any more."""
+        statement = (
+            sa.update(users)
+            .where(users.c.id == user_id)
+            .values(**columns, version=users.c.version + 1, updated_at=now)
+            .returning(users)
+        )
+        if expected is not None:
+            statement = statement.where(users.c.version == expected)
+        async with self._database.write(_AREA) as connection:
+            changed = (await connection.execute(statement)).mappings().one_or_none()
+            if changed is None:
+                raise await self._why_not(user_id)
+            return User(**changed)
+
+    async def delete(self, user_id: str, expected: int | None = None) -> None:
+        """Remove the user with all keys; sessions stay till they are over. NotFound, Superseded."""
+        statement = sa.delete(users).where(users.c.id == user_id)
+        if expected is not None:
+            statement = statement.where(users.c.version == expected)
+        async with self._database.write(_AREA) as connection:
+            if (await connection.execute(statement)).rowcount != 1:
+                raise await self._why_not(user_id)
+
+    async def _why_not(self, user_id: str) -> NotFound | Superseded:
+        """Within the transaction that found no row to change."""
+        current = await self.by_id(user_id)
+        if current is None:
+            return NotFound(f"there is no user {user_id}")
+        return Superseded(current.version)
+
+    # --- second factor -----------------------------------------------------------------------
+
+    async def set_mfa(
+        self, user_id: str, secret: str | None, recovery_hashes: Iterable[str], now: datetime
+    ) -> User:
+        """Replace TOTP secret and recovery codes; None and no codes switch MFA off."""
+        rows = [{"user_id": user_id, "code_hash": code} for code in set(recovery_hashes)]
+        async with self._database.write(_AREA) as connection:
+            user = await self.change(user_id, now, mfa_secret=secret, last_totp_step=0)
+            await connection.execute(
+                sa.delete(recovery_codes).where(recovery_codes.c.user_id == user_id)
+            )
+            if rows:
+                await connection.execute(sa.insert(recovery_codes), rows)
+            return user
+
+    async def use_recovery_code(self, user_id: str, code_hash: str) -> bool:
+        """Use up a code; True for exactly one of any number of callers."""
+        mine = (recovery_codes.c.user_id == user_id) & (recovery_codes.c.code_hash == code_hash)
+        async with self._database.write() as connection:
+            return (await connection.execute(sa.delete(recovery_codes).where(mine))).rowcount == 1
+
+    async def recovery_codes_left(self, user_id: str) -> int:
+        """How many codes are not used up."""
+        count = sa.select(sa.func.count()).where(recovery_codes.c.user_id == user_id)
+        async with self._database.read() as connection:
+            return int((await connection.execute(count)).scalar_one())
+
+    async def accept_totp_step(self, user_id: str, step: int) -> bool:
+        """Use up this step and all before it; False if it was used (a replay)."""
+        newer = (users.c.id == user_id) & (users.c.last_totp_step < step)
+        async with self._database.write() as connection:
+            taken = await connection.execute(
+                sa.update(users).where(newer).values(last_totp_step=step)
+            )
+            return taken.rowcount == 1
+
+    # --- lock-out ----------------------------------------------------------------------------
+
+    async def record_failure(self, user_id: str) -> int:
+        """Count a wrong password; returns how many there were since the last success."""
+        counted = (
+            sa.update(users)
+            .where(users.c.id == user_id)
+            .values(failed_logins=users.c.failed_logins + 1)
+            .returning(users.c.failed_logins)
+        )
+        async with self._database.write() as connection:
+            return (await connection.execute(counted)).scalar_one_or_none() or 0
+
+    async def lock(self, user_id: str, until: datetime) -> None:
+        """Refuse logins until then."""
+        await self._set(user_id, locked_until=until)
+
+    async def record_success(self, user_id: str) -> None:
+        """Forget the failures."""
+        await self._set(user_id, failed_logins=0, locked_until=None)
+
+    async def _set(self, user_id: str, **columns: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(sa.update(users).where(users.c.id == user_id).values(columns))
+
+    async def _one(self, condition: sa.ColumnElement[bool]) -> User | None:
+        async with self._database.read() as connection:
+            found = (await connection.execute(sa.select(users).where(condition))).mappings()
+            row = found.one_or_none()
+            return None if row is None else User(**row)

@@ -1,0 +1,64 @@
+"""Redis as a cluster of one node, and behind a Sentinel."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.servers.redis import START_TIMEOUT_S, RedisServer, free_port
+
+
+def start_cluster(directory: Path) -> RedisServer:
+    """One node that has all slots."""
+    port_options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+    node = RedisServer(directory, *port_options)
+    try:
+        _cli(node.port, "cluster", "addslotsrange", "0", "16383")
+        _until(lambda: "cluster_state:ok" in _cli(node.port, "cluster", "info"))
+    except BaseException:
+        node.close()
+        raise
+    return node
+
+
+class Sentinel:
+    """Watches one primary under the name ``primary``."""
+
+    def __init__(self, directory: Path, primary: RedisServer) -> None:
+        self.port = free_port()
+        config = directory / "sentinel.conf"
+        config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"sentinel monitor primary 127.0.0.1 {primary.port} 1\n"
+            "sentinel down-after-milliseconds primary 500\n"
+        )
+        self._process = subprocess.Popen(
+            ["redis-server", str(config), "--sentinel"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            _until(lambda: str(primary.port) in _cli(self.port, "sentinel", "masters"))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(START_TIMEOUT_S)
+
+
+def _cli(port: int, *command: str) -> str:
+    with contextlib.suppress(subprocess.CalledProcessError):
+        return subprocess.run(
+            ["redis-cli", "-p", str(port), *command],
+            capture_output=True, text=True, check=True, timeout=START_TIMEOUT_S,
+        ).stdout  # fmt: skip
+    return ""
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not holds():
+        assert time.monotonic() < deadline, "Redis does not come up"
+        time.sleep(0.05)

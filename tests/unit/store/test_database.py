@@ -1,0 +1,108 @@
+"""Transactions, and what goes wrong with a database in the words of the store."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from gateway.store import database as module
+from gateway.store.database import Database
+from gateway.store.errors import StoreUnavailable
+from gateway.store.store import Store
+from tests.servers.postgres import PostgresServer
+
+
+async def test_a_connection_that_is_refused_is_an_outage() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    await assert_unavailable(f"postgresql://user:hunter2@127.0.0.1:{port}/x")
+
+
+async def test_a_server_that_does_not_answer_is_an_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        await assert_unavailable(f"postgresql://user:hunter2@127.0.0.1:{port}/x?sslmode=disable")
+
+
+async def test_a_database_that_does_not_exist_is_an_outage(
+    postgres_server: PostgresServer,
+) -> None:
+    await assert_unavailable(f"postgresql://gateway@127.0.0.1:{postgres_server.port}/none")
+
+
+async def test_a_statement_that_takes_too_long_is_an_outage(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMAND_TIMEOUT_S", 0.2)
+    database = Database(postgres_server.database())
+    try:
+        with pytest.raises(StoreUnavailable, match="no answer in time"):
+            await run(database, "SELECT pg_sleep(5)")
+    finally:
+        await database.close()
+
+
+async def test_a_server_that_restarts_is_found_again(postgres_server: PostgresServer) -> None:
+    async with Store.open(postgres_server.database()) as store:
+        before = await store.changes.current()
+        postgres_server.stop()
+        try:
+            with pytest.raises(StoreUnavailable):
+                await store.changes.current()
+        finally:
+            postgres_server.start()
+        assert await store.changes.current() == before
+
+
+async def test_a_mistake_of_ours_is_no_outage(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.db")
+    try:
+        with pytest.raises(exc.OperationalError):
+            await run(database, "SELECT nonsense FROM nowhere")
+    finally:
+        await database.close()
+
+
+async def test_a_locked_file_is_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUSY_TIMEOUT_MS", 50)
+    one, two = (Database(f"sqlite:///{tmp_path}/x.db") for _ in range(2))
+    try:
+        async with one.write():
+            with pytest.raises(StoreUnavailable, match="locked"):
+                async with two.write():
+                    pass
+    finally:
+        await one.close()
+        await two.close()
+
+
+async def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
+    async with Store.open(f"sqlite:///{tmp_path}/x.db") as store:
+        async with store.database.write("plan"), asyncio.timeout(2):
+            other = asyncio.create_task(store.changes.current())
+            # Made inside, the task would join the transaction: it inherits the context.
+            inside = await other
+        assert inside.plan == (await store.changes.current()).plan
+
+
+async def assert_unavailable(url: str) -> None:
+    database = Database(url)
+    try:
+        with pytest.raises(StoreUnavailable) as caught:
+            await run(database, "SELECT 1")
+        assert "hunter2" not in str(caught.value)
+        assert str(caught.value)
+    finally:
+        await database.close()
+
+
+async def run(database: Database, statement: str) -> None:
+    async with database.read() as connection:
+        await connection.execute(sa.text(statement))
