@@ -29,6 +29,7 @@ from gateway.control.admin.app import table_of
 from gateway.control.admin.errors import STATUS
 from gateway.control.admin.openapi import openapi_document
 from gateway.control.admin.operation import Operation
+from gateway.control.identity_metrics import identity_families
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.status import status_app
@@ -103,7 +104,8 @@ async def _scrape() -> str:
     report = Report("name", "dns A name", "ok", (), confirmed=0.0, failures=0)
     instance = Instance(send, segment, Publication(1, "{}", {}, 1.0), lambda: [report])
     link = StoreLink("sqlite:///none", Path("/nonexistent"), lambda: None, lambda text: None)
-    transport = httpx.ASGITransport(status_app(instance, link.families))
+    identity = identity_families({("login", "ok"): 1}, {"name": 1}, (True, 0))
+    transport = httpx.ASGITransport(status_app(instance, lambda: [*link.families(), *identity]))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return (await client.get("/metrics")).raise_for_status().text
 

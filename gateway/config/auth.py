@@ -19,6 +19,7 @@ from gateway.config.values import (
     WholeNumber,
     parse_duration,
     parse_name,
+    parse_optional_duration,
     parse_text,
     shown,
     text_schema,
@@ -43,8 +44,8 @@ def parse_issuer(value: object) -> str:
 
 
 def parse_skew(value: object) -> float:
-    """A duration of at most `MAX_SKEW_S`, in whole seconds; ``0s`` is none."""
-    seconds = 0.0 if value in ("0s", 0, "0") else parse_duration(value)
+    """A duration of at most `MAX_SKEW_S`, in whole seconds; ``off`` and 0 are none."""
+    seconds = parse_optional_duration(value)
     if seconds > MAX_SKEW_S or seconds != int(seconds):
         raise ValueError(f"must be whole seconds, at most {MAX_SKEW_S // 60}m, not {value}")
     return seconds

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.config.auth import RESERVED_PATHS, Auth
+from gateway.config.internal import identity_url
 from gateway.config.patterns import has_literal_prefix, shape
 from gateway.config.problems import Path
 from gateway.config.reflect import nearest
 from gateway.config.routes import Predicate, Route
-from gateway.config.services import Service
+from gateway.config.server import Server
+from gateway.config.services import Service, parse_endpoint_url
 from gateway.config.values import parse_text
 
 Finding = tuple[Path, str]
@@ -79,6 +81,15 @@ def check_reserved(routes: Sequence[Route | None], auth: Auth) -> Iterator[Findi
                     ("routes", index, "path"),
                     f"{reserved} is the gateway's own; choose another path, or auth.enabled: false",
                 )
+
+
+def check_run_dir(server: Server, auth: Auth) -> Iterator[Finding]:
+    """The socket of the login endpoints is the address of a service."""
+    if auth.enabled:
+        try:
+            parse_endpoint_url(identity_url(server.run_dir))
+        except ValueError as error:
+            yield ("server", "run_dir"), f"{error}; the login endpoints have a socket in it"
 
 
 def check_providers(auth: Auth) -> Iterator[Finding]:
@@ -148,6 +159,12 @@ def _check_header_names(index: int, route: Route) -> Iterator[Finding]:
 def _check_split(index: int, route: Route) -> Iterator[Finding]:
     if route.split and not any(part.weight for part in route.split):
         yield ("routes", index, "split"), "all weights are 0; where do the other requests go?"
+    services = [part.service for part in route.split]
+    if route.canary is not None and services.count(route.canary.service) != 1:
+        message = f"must be one of the parts of split{nearest(route.canary.service, services)}"
+        yield ("routes", index, "canary", "service"), message
+    elif route.canary is not None and len(services) < 2:
+        yield ("routes", index, "canary"), "needs another part of split to be measured by"
     if route.split_by is not None and not route.split:
         yield ("routes", index, "split_by"), "there is no split; remove it or add one"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway._core import RouteTable, normalize_path
+from gateway.config.internal import IDENTITY_SERVICE
 from gateway.config.plan import Plan, PlannedRoute, PlannedService
 from gateway.config.table import build_table
 
@@ -59,7 +60,8 @@ class Explanation:
     """Path and query that the endpoint sees."""
     params: dict[str, str]
     verdicts: tuple[Verdict, ...]
-    """All routes whose host and path match, best first; then the others in the file's order."""
+    """All routes whose host and path match, best first; then the others that are configured, in
+    the file's order."""
 
 
 def explain(plan: Plan, query: Query) -> Explanation:
@@ -115,7 +117,7 @@ def _verdicts(plan: Plan, table: RouteTable, query: Query) -> tuple[Verdict, ...
     verdicts += (
         Verdict(index, _mismatch(plan, route, query))
         for index, route in enumerate(plan.routes)
-        if index not in seen
+        if index not in seen and plan.services[route.service].name != IDENTITY_SERVICE
     )
     return tuple(verdicts)
 

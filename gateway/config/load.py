@@ -21,17 +21,20 @@ from gateway.config.checks import (
     check_references,
     check_reserved,
     check_routes,
+    check_run_dir,
     check_services,
 )
 from gateway.config.document import MAX_BYTES, Node
 from gateway.config.interpolate import interpolate
 from gateway.config.json_reader import read_json
 from gateway.config.layers import overlay_environment, overlay_flags
+from gateway.config.limits import check_limits
 from gateway.config.messages import problems_of
 from gateway.config.problems import ConfigError, Path, Place, Problem, format_path
 from gateway.config.routes import Route
 from gateway.config.schema import Config
 from gateway.config.section import Section
+from gateway.config.server import Server
 from gateway.config.services import Service
 from gateway.config.toml_reader import read_toml
 from gateway.config.yaml_reader import read_yaml
@@ -180,14 +183,18 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
         services = {name: _salvage(Service, raw, INSTANCES) for name, raw in raw_services.items()}
         routes = [_salvage(Route, raw, CRITERIA) for raw in raw_routes]
         auth = _salvage(Auth, data.get("auth"), frozenset()) or Auth()
+        server = _salvage(Server, data.get("server"), frozenset()) or Server()
     else:
-        services, routes, auth = config.services, list(config.routes), config.auth
+        services, routes = config.services, list(config.routes)
+        auth, server = config.auth, config.server
     return [
         *check_services(services),
         *check_references(raw_routes, raw_services),
         *check_routes(routes),
+        *check_limits(data.get("rate_limits"), raw_routes, data.get("state")),
         *check_reserved(routes, auth),
         *check_providers(auth),
+        *check_run_dir(server, auth),
     ]
 
 

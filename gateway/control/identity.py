@@ -14,6 +14,7 @@ from gateway.config.internal import IDENTITY_SOCKET
 from gateway.config.state import State as StateSection
 from gateway.config.state import state_target
 from gateway.control.authority import AuthorityServer
+from gateway.control.identity_metrics import identity_families
 from gateway.control.key_records import KeyRecords
 from gateway.control.login_app import LoginApp
 from gateway.control.serve import serve
@@ -134,19 +135,9 @@ class Identity:
 
     def families(self) -> list[Family]:
         """For the metrics."""
-        families = [*self._app.families()]
-        failures = self._parts.key_sets.failures
-        if failures:
-            samples = [({"issuer": name}, count) for name, count in sorted(failures.items())]
-            text = "Fetches of other issuers' keys that failed."
-            families.append(Family("gateway_jwks_fetch_failures_total", "counter", text, samples))
-        if self._redis is not None:
-            up, failed = int(self._redis.available), self._redis.failures
-            text = "Whether Redis can be reached."
-            families.append(Family("gateway_state_up", "gauge", text, [({}, up)]))
-            text = "Questions that Redis did not answer in time."
-            families.append(Family("gateway_state_failures_total", "counter", text, [({}, failed)]))
-        return families
+        redis = self._redis
+        state = None if redis is None else (redis.available, redis.failures)
+        return identity_families(self._app.results, self._parts.key_sets.failures, state)
 
     def _trust(self) -> Trust:
         known = self._state.available or not self._closed_without_state

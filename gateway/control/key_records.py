@@ -63,9 +63,9 @@ class KeyRecords:
     async def _cached(self, key_id: str) -> KeyRecord | None:
         try:
             fields = await self._state.get("api_keys", key_id)
-            return (
-                None if fields is None else KeyRecord.from_message(orjson.loads(fields["record"]))
-            )
+            if fields is None or fields["version"] != str(self.version):
+                return None
+            return KeyRecord.from_message(orjson.loads(fields["record"]))
         except (StateUnavailable, KeyError, ValueError, TypeError):
             return None  # the store knows
 
@@ -98,11 +98,12 @@ class KeyRecords:
         try:
             while True:
                 await asyncio.sleep(FLUSH_S)
-                await self._flush()
+                await self.flush()
         finally:
-            await self._flush()
+            await self.flush()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Write what has been reported; if the store is away, it waits for the next time."""
         from gateway.store.api_keys import KeyUse
         from gateway.store.errors import StoreError
 

@@ -24,7 +24,6 @@ from gateway.identity.service import IdentityService
 from gateway.identity.sessions import TokenPair
 from gateway.identity.strict_json import loads_object
 from gateway.state.interface import StateUnavailable
-from gateway.telemetry.metrics import Family
 
 __all__ = ["LoginApp"]
 
@@ -73,7 +72,8 @@ class LoginApp:
     def __init__(self, service: Callable[[], IdentityService]) -> None:
         """``service`` is asked anew for each request: a reload may exchange it."""
         self._service = service
-        self._results: dict[tuple[str, str], int] = {}
+        self.results: dict[tuple[str, str], int] = {}
+        """Operation and ``ok`` or the code of a refusal → number of answers."""
 
     def asgi(self) -> ASGIApp:
         """For uvicorn."""
@@ -92,15 +92,6 @@ class LoginApp:
         routes.append(Route("/.well-known/jwks.json", self._jwks))
         return Starlette(routes=routes)
 
-    def families(self) -> list[Family]:
-        """For the metrics."""
-        samples = [
-            ({"operation": operation, "result": result}, count)
-            for (operation, result), count in sorted(self._results.items())
-        ]
-        text = "Answers of the login endpoints, by their code."
-        return [Family("gateway_login_requests_total", "counter", text, samples)] if samples else []
-
     def _answered(self, operation: str, endpoint: Endpoint) -> Endpoint:
         from gateway.store.errors import StoreUnavailable
 
@@ -116,7 +107,7 @@ class LoginApp:
                 return _refusal(request, _Refused(result, retry_after_s=1))
             finally:
                 key = (operation, result)
-                self._results[key] = self._results.get(key, 0) + 1
+                self.results[key] = self.results.get(key, 0) + 1
 
         return answer
 

@@ -9,18 +9,13 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gateway.state.interface import Revocation, RevocationKind, State
+from gateway.state.interface import Revocation, State
 
 if TYPE_CHECKING:
     from gateway._core import Segment
     from gateway.store.store import Store
 
 __all__ = ["Revoker"]
-
-FOREIGN_TOKENS_S = 86_400
-"""How long tokens of other issuers are taken to live at most, when all of a user's are revoked."""
-KEY_REMEMBERED_S = 300
-"""Longer than workers and caches keep what they know of a key."""
 
 
 class Revoker:
@@ -45,17 +40,9 @@ class Revoker:
         until_s = int(self._clock()) + self._token_life_s()
         for session_id in session_ids:
             # A session never runs again, so everything that was issued to it is refused.
-            await self._everywhere("session", session_id, until_s, until_s)
-
-    async def user(self, user_id: str) -> None:
-        """Refuse all that was issued to a user until now, by whomever."""
-        now_s = int(self._clock())
-        await self._everywhere("user", user_id, now_s + 1, now_s + FOREIGN_TOKENS_S)
-
-    async def key(self, key_id: str) -> None:
-        """Refuse an API key that the store has revoked, whoever still remembers it as good."""
-        until_s = int(self._clock()) + KEY_REMEMBERED_S
-        await self._everywhere("key", key_id, until_s, until_s)
+            revocation = Revocation("session", session_id, until_s, until_s)
+            self._here(revocation)
+            await self._state.revoke(revocation)
 
     async def follow_state(self) -> None:
         """Hear of what other hosts revoke, until cancelled."""
@@ -73,13 +60,6 @@ class Revoker:
         for session in ended:
             self._here(Revocation("session", session.id, until_s, until_s))
         self._seen_version = max([version, *(session.version for session in ended)])
-
-    async def _everywhere(
-        self, kind: RevocationKind, name: str, before_s: int, until_s: int
-    ) -> None:
-        revocation = Revocation(kind, name, before_s, until_s)
-        self._here(revocation)
-        await self._state.revoke(revocation)
 
     def _here(self, revocation: Revocation) -> None:
         now_s = int(self._clock())

@@ -131,6 +131,7 @@ class RedisState:
         """See `State.revocations`."""
         last = f"{int(time.time() - RETENTION_S) * 1000}-0"
         while True:
+            _end_if_cancelled()
             try:
                 if not self.available:
                     await self._tell_again()
@@ -189,6 +190,13 @@ def _revocation(fields: Mapping[str, str]) -> Revocation | None:
     except (KeyError, ValueError):
         pass
     return None
+
+
+def _end_if_cancelled() -> None:
+    """The client sends under ``asyncio.wait_for``, which up to Python 3.11 may swallow the end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _reason(error: BaseException) -> str:
