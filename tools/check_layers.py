@@ -46,7 +46,7 @@ STANDALONE = {
     "gateway/state": ("gateway.state", "gateway.config"),
     "gateway/store": ("gateway.store",),
     "gateway/telemetry": ("gateway.telemetry", "gateway._core"),
-    "gateway/upstreams": ("gateway.upstreams", "gateway.config"),
+    "gateway/upstreams": ("gateway.upstreams", "gateway.config", "gateway.telemetry"),
 }
 """File or package → all that it may import of gateway: what others rest on rests on nothing."""
 
