@@ -23,6 +23,8 @@ from gateway.cext.worker cimport Worker
 cdef enum:
     MAX_CORRELATION_ID = 128
     MAX_ATTEMPTS = 10               # as the configuration allows
+    # Limits of what is under way that hold for one request
+    MAX_ENTERED = 4
 
 
 cdef class Downstream(Connection):
@@ -101,6 +103,8 @@ cdef class Exchange:
     cdef Buffer path                # canonical
     cdef Route route
     cdef Principal principal        # who is calling; None: anonymous, or not asked
+    cdef uint64_t entered[MAX_ENTERED]  # keys that this request counts for while it is under way
+    cdef uint32_t entered_count
     cdef Buffer upstream_path
     cdef bint trusted               # the peer stands in server.trusted_proxies
     cdef int stage

@@ -17,6 +17,7 @@ from gateway.cext.forward cimport (
 )
 from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
+from gateway.cext.limit cimport leave_all
 from gateway.cext.native cimport GW_FAILURE, GW_SUCCESS
 from gateway.cext.plan cimport GO, Verdict
 from gateway.cext.refusal cimport (
@@ -154,6 +155,7 @@ cdef class Exchange:
         self.answer_fields.size = 0
         self.detail.size = 0
         self.retry_after_s = 0
+        self.entered_count = 0
         self.deadline_ms = self.total_ms = NEVER
         self.deadline_code = UPSTREAM_TIMEOUT
         self.path.size = 0
@@ -386,6 +388,7 @@ cdef class Exchange:
         if self.service is not None:
             self.leave_service()
         buffer_free(&self.held)
+        leave_all(self)
         self.serial += 1
         self.worker.exchanges -= 1
         self.worker.record(self)

@@ -227,6 +227,9 @@ cdef extern void gw_metrics_service_add(
     const GwRegion *region, uint32_t service_label, uint32_t counter, int64_t delta,
 ) noexcept nogil
 
+# Share of a canary in permille; -1: as configured.
+cdef extern int32_t gw_canary_share(const GwSegment *segment, uint32_t label) noexcept nogil
+
 cdef extern void gw_segment_beat(const GwRegion *region, uint64_t now_ms) noexcept nogil
 
 # Rows of the tables in native/core/src/metrics.rs, in their order (tests compare them).
@@ -255,6 +258,11 @@ cdef enum GwCounter:
     GW_RELOADS_TOTAL = 10
     GW_RELOAD_FAILURES_TOTAL = 11
     GW_METRICS_OVERFLOW_TOTAL = 12
+    GW_RATE_LIMIT_STORE_CALLS_TOTAL = 13
+    GW_RATE_LIMIT_STORE_FAILURES_TOTAL = 14
+    GW_RATE_LIMIT_STORE_MICROSECONDS_TOTAL = 15
+    GW_RATE_LIMIT_FALLBACK_DECISIONS_TOTAL = 16
+    GW_RATE_LIMIT_FALLBACK = 17
 
 cdef enum GwServiceCounter:
     GW_UPSTREAM_CONNECTS_TOTAL = 0
@@ -272,3 +280,57 @@ cdef enum GwServiceCounter:
     GW_CIRCUIT_BREAKER_REFUSED_TOTAL = 12
     GW_BULKHEAD_REFUSED_TOTAL = 13
     GW_FALLBACKS_TOTAL = 14
+
+cdef enum GwLimitCounter:
+    GW_RATE_LIMIT_ALLOWED_TOTAL = 0
+    GW_RATE_LIMIT_EXCEEDED_TOTAL = 1
+    GW_RATE_LIMIT_DRY_RUN_TOTAL = 2
+
+# ---- Limits --------------------------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    typedef struct GwLimits GwLimits;
+    """
+    # Limits.address, valid while that object is held.
+    ctypedef struct GwLimits:
+        pass
+
+# May key have weight more under a rule? enforced 0: only counted.
+ctypedef struct GwAsk:
+    uint32_t rule
+    uint32_t weight
+    uint32_t enforced
+    uint32_t reserved
+    uint64_t key
+
+# A lease that is refused with retry_ns 0 does not know: ask the store.
+ctypedef struct GwQuota:
+    uint32_t allowed
+    uint32_t wants_more
+    uint64_t remaining
+    uint64_t reset_ns
+    uint64_t retry_ns
+
+# 1 if all enforced rules allow it, and then each has it; else 0, and none of them has.
+cdef extern uint32_t gw_limits_acquire(
+    const GwSegment *segment, const GwLimits *limits, const GwAsk *asks, size_t count,
+    uint64_t now_ns, GwQuota *out) noexcept nogil
+
+# Gives back what gw_limits_acquire with the same now_ns has taken.
+cdef extern void gw_limits_refund(
+    const GwSegment *segment, const GwLimits *limits, const GwAsk *asks, size_t count,
+    uint64_t now_ns, const GwQuota *quotas) noexcept nogil
+
+# 1 if fewer than limit requests of key are under way, and this one is now.
+cdef extern uint32_t gw_in_flight_enter(
+    const GwSegment *segment, uint64_t key, uint32_t slot, uint64_t limit, uint64_t now_ns,
+) noexcept nogil
+
+cdef extern void gw_in_flight_leave(
+    const GwSegment *segment, uint64_t key, uint32_t slot, uint64_t now_ns) noexcept nogil
+
+# counter: GwLimitCounter.
+cdef extern void gw_metrics_limit_add(
+    const GwRegion *region, uint32_t policy_label, uint32_t route_label, uint32_t counter,
+    int64_t delta) noexcept nogil

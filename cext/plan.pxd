@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
-from gateway.cext.native cimport GwRoutes
+from gateway.cext.native cimport GwLimits, GwRoutes
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.service cimport Service
 from gateway.cext.split cimport Split
@@ -41,12 +41,17 @@ cdef class Route:
     cdef bint forwards_token        # the service sees the bearer token that was verified
     cdef Scopes scopes              # or None
     cdef uint32_t grant             # number of the like of `scopes` among the plan's, below 64; 0 = too many
+    cdef list early_limits          # of RateLimit, asked before authentication
+    cdef list limits                # of RateLimit
+    cdef uint32_t weight            # what a request costs
     cdef Stage stages[MAX_STAGES]
     cdef int stage_count
 
 
 cdef class Plan:
     cdef readonly uint32_t generation
+    cdef readonly object limits     # the rules, by index
+    cdef const GwLimits* limits_handle
     cdef object table
     cdef const GwRoutes* routes_handle
     cdef bint keep_encoded_slash

@@ -13,6 +13,7 @@ from libc.string cimport memcmp, memcpy
 
 from gateway.cext.authentication cimport CREDENTIAL_API_KEY, CREDENTIAL_JWT
 from gateway.cext.clock cimport milliseconds
+from gateway.cext.rate_limit cimport RateLimit, build_limits
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.stages cimport compile_stages, respond_health
 
@@ -29,20 +30,26 @@ cdef class Route:
         self.service_label = service_label
         self.log_path = json.dumps(path).encode()
         self.cut = self.put = b""
+        self.early_limits = []
+        self.limits = []
+        self.weight = 1
 
 
-cdef Route build_route(dict spec, list services, dict grants):
+cdef Route build_route(dict spec, list services, list limits, dict grants):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
     if spec["split"]:
-        route.split = Split(spec["split"], spec["split_by"], services)
+        route.split = Split(spec, services)
     route.body_limit = spec["body"]
     if spec["strip_prefix"]:
         route.cut = spec["strip_prefix"].rstrip("/").encode()
     elif spec["replace_prefix"]:
         route.cut, route.put = (part.rstrip("/").encode() for part in spec["replace_prefix"])
     set_callers(route, spec, grants)
+    route.weight = spec["rate_limit_weight"]
+    for index in spec["rate_limits"]:
+        (route.early_limits if (<RateLimit>limits[index]).early else route.limits).append(limits[index])
     compile_stages(route)
     return route
 
@@ -67,7 +74,7 @@ cdef void set_callers(Route route, dict spec, dict grants) except *:
 
 
 cdef class Plan:
-    def __init__(self, content: bytes, make_service, labels: dict):
+    def __init__(self, content: bytes, make_service, labels: dict, segment):
         """`make_service(spec) -> Service` keeps the pools of endpoints that stay."""
         spec = orjson.loads(content)
         server = spec["server"]
@@ -80,8 +87,10 @@ cdef class Plan:
         self.services = [make_service(service) for service in spec["services"]]
         for service in self.services:
             link_fallback(service, self.services)
+        policies, self.limits = build_limits(spec["rate_limits"], segment)
+        self.limits_handle = <const GwLimits*><uintptr_t>self.limits.address
         grants = {}
-        self.routes = [build_route(route, self.services, grants) for route in spec["routes"]]
+        self.routes = [build_route(route, self.services, policies, grants) for route in spec["routes"]]
         self.auth = spec.get("auth")
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health

@@ -1,6 +1,6 @@
 """A route's requests, divided between services."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.request_key cimport RequestKey
@@ -27,4 +27,7 @@ cdef class Split:
     cdef list parts                 # of Part
     cdef uint32_t total
     cdef RequestKey by              # None: drawn anew for each request
+    cdef Part canary                # the new part, whose share may be laid over; or None
+    cdef uint32_t canary_label
     cdef Service choose(self, Exchange exchange)
+    cdef Service by_weight(self, uint64_t at, Part without)

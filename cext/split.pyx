@@ -1,8 +1,9 @@
 """Chooses between the services of a split: by what a request says, else by weight."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcmp
 
+from gateway.cext.native cimport gw_canary_share
 from gateway.cext.request_key cimport find_cookie, find_header
 
 
@@ -46,20 +47,37 @@ cdef class Part:
 
 
 cdef class Split:
-    def __init__(self, list parts, by, list services):
-        self.parts = [Part(part, services) for part in parts]
-        self.total = sum(part["weight"] for part in parts)
-        self.by = RequestKey(by) if by else None
+    def __init__(self, dict route, list services):
+        self.parts = [Part(part, services) for part in route["split"]]
+        self.total = sum(part["weight"] for part in route["split"])
+        self.by = RequestKey(route["split_by"]) if route["split_by"] else None
+        if route["canary"]:
+            self.canary = self.parts[route["canary"]["part"]]
+            self.canary_label = route["canary"]["label"]
 
     cdef Service choose(self, Exchange exchange):
-        cdef uint64_t bits, at
+        cdef uint64_t bits
+        cdef int32_t share = -1
         for part in self.parts:
             if (<Part>part).takes(exchange):
                 return (<Part>part).service
         bits = exchange.worker.random() if self.by is None else self.by.hash(exchange)
         # The lower half as a fraction (Lemire's multiply-shift): consistent hashing goes by the upper one.
-        at = ((bits & 0xFFFFFFFF) * self.total) >> 32
+        bits &= 0xFFFFFFFF
+        if self.canary is not None:
+            share = gw_canary_share(exchange.worker.segment_address, self.canary_label)
+        if share < 0:
+            return self.by_weight((bits * self.total) >> 32, None)
+        # From the upper end, so that who is with the canary stays there when its share grows.
+        if (bits * 1000) >> 32 >= <uint64_t>(1000 - share):
+            return self.canary.service
+        return self.by_weight((bits * (self.total - self.canary.weight)) >> 32, self.canary)
+
+    cdef Service by_weight(self, uint64_t at, Part without):
+        """The part in whose weight `at` falls."""
         for part in self.parts:
+            if part is without:
+                continue
             if at < (<Part>part).weight:
                 return (<Part>part).service
             at -= (<Part>part).weight

@@ -12,6 +12,7 @@ from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_reserve
 from gateway.cext.forward cimport forward
 from gateway.cext.framing cimport BODY_LENGTH
 from gateway.cext.head cimport TARGET_ASTERISK
+from gateway.cext.limit cimport limit, limit_early
 from gateway.cext.native cimport (
     GW_FOUND,
     GW_METHOD_NOT_ALLOWED,
@@ -34,10 +35,14 @@ from gateway.cext.refusal cimport (
 cdef void compile_stages(Route route) noexcept:
     """The order, once."""
     route.stage_count = 0
+    if route.early_limits:
+        add(route, limit_early)
     if route.accept:
         add(route, authenticate)
     if route.scopes is not None:
         add(route, authorize)
+    if route.limits:
+        add(route, limit)
     add(route, transform)
     add(route, forward)
 

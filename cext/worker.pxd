@@ -8,6 +8,7 @@ from gateway.cext.authentication cimport Credentials
 from gateway.cext.clock cimport Clock
 from gateway.cext.exchange cimport Downstream, Exchange
 from gateway.cext.listener cimport Listener
+from gateway.cext.limit cimport Judgement
 from gateway.cext.native cimport GwRegion, GwSegment
 from gateway.cext.plan cimport Plan
 from gateway.cext.poller cimport Poller
@@ -16,8 +17,8 @@ from gateway.cext.poller cimport Poller
 cdef class Worker:
     cdef readonly object loop
     cdef object segment
-    cdef int slot
     cdef const GwSegment* segment_address
+    cdef int slot
     cdef const GwRegion* region
     cdef object authenticator       # (kind, credential, peer) -> awaitable, or None
     cdef Credentials credentials
@@ -38,6 +39,10 @@ cdef class Worker:
     cdef readonly uint32_t connections
     cdef readonly int exchanges
     cdef uint64_t random_state
+    cdef Judgement judgement        # for the next request that is limited
+    cdef object limit_store         # decides what all hosts share, or None
+    cdef bint limit_store_away      # … and is not there
+    cdef uint32_t hosts             # that share limits
 
     # Counted here, added to the segment on the tick
     cdef uint64_t connections_accepted
@@ -45,6 +50,7 @@ cdef class Worker:
     cdef uint64_t bad_requests
     cdef uint64_t bytes_received
     cdef uint64_t bytes_sent
+    cdef uint64_t fallback_decisions
 
     cdef uint64_t random(self) noexcept
     cdef uint32_t make_id(self, char* out) noexcept

@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 
 from gateway.cext.bulkhead cimport Bulkhead
 from gateway.cext.downstream cimport Http1Downstream
+from gateway.cext.limit cimport Judgement
 from gateway.cext.native cimport (
     GW_BAD_REQUESTS_TOTAL,
     GW_BYTES_RECEIVED_TOTAL,
@@ -15,6 +16,8 @@ from gateway.cext.native cimport (
     GW_CONNECTIONS_ACTIVE,
     GW_CONNECTIONS_REFUSED_TOTAL,
     GW_PLAN_GENERATION,
+    GW_RATE_LIMIT_FALLBACK,
+    GW_RATE_LIMIT_FALLBACK_DECISIONS_TOTAL,
     GW_REQUESTS_IN_FLIGHT,
     gw_endpoints_refresh,
     gw_metrics_add,
@@ -43,6 +46,8 @@ cdef class Worker:
         self.segment = segment
         self.slot = slot
         self.segment_address = <const GwSegment*><uintptr_t>segment.address
+        self.hosts = 1
+        self.judgement = Judgement()
         self.authenticator = authenticator
         self.credentials = Credentials(segment)
         self.used = []
@@ -89,7 +94,7 @@ cdef class Worker:
                 bulkheads[spec["name"]] = bulkhead
             return Service(self, spec, members, bulkhead)
 
-        compiled = Plan(plan, make_service, self.labels)
+        compiled = Plan(plan, make_service, self.labels, self.segment)
         for service in compiled.service_specs:
             for endpoint in service["endpoints"]:
                 (<Pool>pools[service["name"], endpoint["url"]]).configure(service)
@@ -104,6 +109,16 @@ cdef class Worker:
         if self.plan is not None and self.plan.auth != compiled.auth:
             self.credentials.clear()
         self.plan = compiled
+
+    def share_limits(self, store) -> None:
+        """Takes what decides about limits that all hosts share: see `gateway.limits.store`."""
+        self.limit_store = store
+
+    def limit_store_is(self, away: bool, hosts: int) -> None:
+        """What the store has found out about itself."""
+        self.limit_store_away = away
+        self.hosts = hosts
+        gw_metrics_set(self.region, GW_RATE_LIMIT_FALLBACK, away)
 
     def forget_credentials(self) -> None:
         """What was verified so far may no longer hold: have each credential verified anew."""
@@ -192,7 +207,8 @@ cdef class Worker:
         gw_metrics_add(self.region, GW_BYTES_RECEIVED_TOTAL, <int64_t>self.bytes_received)
         gw_metrics_add(self.region, GW_BYTES_SENT_TOTAL, <int64_t>self.bytes_sent)
         self.connections_accepted = self.connections_refused = self.bad_requests = 0
-        self.bytes_received = self.bytes_sent = 0
+        gw_metrics_add(self.region, GW_RATE_LIMIT_FALLBACK_DECISIONS_TOTAL, <int64_t>self.fallback_decisions)
+        self.bytes_received = self.bytes_sent = self.fallback_decisions = 0
         gw_metrics_set(self.region, GW_CONNECTIONS_ACTIVE, self.connections)
         gw_metrics_set(self.region, GW_REQUESTS_IN_FLIGHT, <uint64_t>self.exchanges)
         gw_metrics_set(self.region, GW_PLAN_GENERATION, self.plan.generation)

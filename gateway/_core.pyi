@@ -1,7 +1,7 @@
 """Types of the compiled extension: the Rust structures for coarse calls and tests."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Self, TypedDict, final, type_check_only
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, final, type_check_only
 
 from typing_extensions import Buffer  # the type checker's own; nothing to install
 
@@ -112,6 +112,9 @@ class Snapshot(TypedDict):
     """By name, as in WORKER_METRICS."""
     services: dict[str, dict[str, int]]
     """By service and name, as in SERVICE_METRICS."""
+    limits: dict[tuple[str, str], dict[str, int]]
+    """By policy and route, and name, as in LIMIT_METRICS."""
+    limit_evictions: int
     series: list[Series]
     heartbeats: list[int]
     """Of each slot, ms; 0 = never."""
@@ -155,6 +158,15 @@ class Segment:
 
     def hash(self, data: bytes) -> int:
         """64 bits under the instance's secret, the same in all its processes; never 0."""
+
+    def limit_add(self, slot: int, policy: int, route: int, counter: str, delta: int) -> None:
+        """Add to a counter of LIMIT_METRICS. ValueError for another name."""
+
+    def enter(self, key: int, slot: int, limit: int, now_ns: int) -> bool:
+        """Count one more request of `key` under way in a worker, unless `limit` are."""
+
+    def leave(self, key: int, slot: int, now_ns: int) -> None:
+        """Count one less."""
 
     def revoke(
         self,
@@ -214,6 +226,12 @@ class Segment:
 
     def endpoint(self, endpoint: int, now_ms: int) -> EndpointState:
         """What all processes know of the endpoint with this label."""
+
+    def share(self, canary: int) -> int | None:
+        """Permille of the requests that the canary with this label gets; None: as configured."""
+
+    def set_share(self, canary: int, permille: int | None) -> None:
+        """Only for the control process. Raises ValueError above 1000."""
 
     def breaker(self, service: int) -> tuple[Literal["closed", "open", "half_open"], int]:
         """State of the breaker of the service with this label, and until when it is open, ms."""
@@ -378,3 +396,52 @@ class TimerWheel:
 
     def advance(self, now_ms: int, capacity: int = 64) -> list[int]:
         """Handles that are due, now disarmed; at most `capacity`, so call again on that many."""
+
+LIMIT_METRICS: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]]
+"""Name, kind and help of what is counted for each policy on each route."""
+LIMIT_CELLS: Final[int]
+"""Limits that have room in the segment."""
+MAX_EXACT_WINDOW: Final[int]
+"""A sliding window of more is an estimate."""
+MAX_WINDOW_COUNT: Final[int]
+MAX_LEASE: Final[int]
+
+LimitRule: TypeAlias = tuple[Literal["bucket", "sliding", "fixed", "lease"], int, int, int]
+"""Kind, limit, window in ns, burst."""
+LimitAsk: TypeAlias = tuple[int, int, int, bool]
+"""Rule, key, weight, and whether a refusal counts."""
+LimitQuota: TypeAlias = tuple[bool, bool, int, int, int]
+"""Allowed, wants more, remaining, ns until all is there again, ns until a retry."""
+
+@final
+class Limits:
+    """The rules of one Plan, over the cells of a segment."""
+
+    def __new__(cls, rules: list[LimitRule]) -> Self:
+        """ValueError for a rule that is none."""
+
+    @property
+    def address(self) -> int:
+        """Pointer for the C face (GwLimits), valid while this object lives."""
+
+    def acquire(
+        self, segment: Segment, questions: list[LimitAsk], now_ns: int
+    ) -> tuple[bool, list[LimitQuota]]:
+        """All or nothing."""
+
+    def refund(self, segment: Segment, questions: list[LimitAsk], now_ns: int) -> None:
+        """Give back what was acquired at the same `now_ns`."""
+
+    def grant(
+        self,
+        segment: Segment,
+        rule: int,
+        key: int,
+        tokens: int,
+        lifetime_ns: int,
+        remaining: int,
+        full_ns: int,
+        retry_ns: int,
+        now_ns: int,
+    ) -> None:
+        """Add tokens that the store has granted to a lease; times are ns from `now_ns`."""

@@ -86,4 +86,6 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("circuit_open", 503, "upstream", True, False, "Circuit breaker is open"),
     Refusal("bulkhead_full", 503, "upstream", True, False, "Service has too many requests"),
     Refusal("no_healthy_endpoint", 503, "upstream", True, False, "Service has no healthy endpoint"),
+    Refusal("rate_limited", 429, "downstream", True, False, "Rate limit exceeded"),
+    Refusal("limiter_unavailable", 503, "internal", True, False, "Rate limits cannot be checked"),
 )

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import uvloop
 
 from gateway.channel import ChannelProtocol, Message
+from gateway.config.state import State
 from gateway.identity.authenticator import Authenticator
+from gateway.limits.connect import connect_limits
+from gateway.limits.store import LimitStore
 from gateway.telemetry import log as application_log
 from gateway.telemetry.access_log import AccessLog, open_access_log
 
@@ -47,6 +50,8 @@ class DataPlane(Protocol):
     def listen(self, listening: socket.socket) -> None: ...
     def stop_listening(self) -> None: ...
     def install(self, plan: bytes) -> None: ...
+    def share_limits(self, store: Any) -> None: ...
+    def limit_store_is(self, away: bool, hosts: int) -> None: ...
     def forget_credentials(self) -> None: ...
     def take_usage(self) -> list[tuple[str, str, int]]: ...
     def drain(self) -> None: ...
@@ -72,6 +77,8 @@ class WorkerTask:
     plan: bytes
     access_log: str
     """``server.log.access``."""
+    state: State
+    """Where the limits are that all hosts share."""
     run_dir: Path
     """Where the control process listens."""
     make_worker: WorkerFactory
@@ -95,6 +102,7 @@ class _Process:
             task.run_dir, task.segment, on_change=lambda: self._worker.forget_credentials()
         )
         self._draining = asyncio.Event()
+        self._limits: LimitStore | None = None
         self._drain_timeout_s = 0.0
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
@@ -113,6 +121,10 @@ class _Process:
         )  # fmt: skip
         self._worker.start()
         self._authenticator.start()
+        self._limits = connect_limits(task.state, task.segment, self)
+        if self._limits is not None:
+            self._worker.share_limits(self._limits)
+            self._limits.start()
         await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
         self._worker.listen(task.listener)
         self._channel.send({"type": "ready", "generation": self._worker.generation})
@@ -124,6 +136,8 @@ class _Process:
             self._worker.drain()
             await self._finish()
         reports.cancel()
+        if self._limits is not None:
+            await self._limits.close()
         self._worker.close()
         await self._authenticator.close()
         task.listener.close()
@@ -133,6 +147,14 @@ class _Process:
             self._access_log.close()
         self._channel.close()
         return 0
+
+    def limit_store_is(self, away: bool, hosts: int) -> None:
+        """What the store of the limits has found out about itself."""
+        self._worker.limit_store_is(away, hosts)
+
+    def add(self, counter: str, delta: int) -> None:
+        """Raise a counter of this worker."""
+        self._task.segment.add(self._task.slot, counter, delta)
 
     async def _until_told(self) -> None:
         waits = [asyncio.ensure_future(e.wait()) for e in (self._draining, self._leaving)]

@@ -30,6 +30,7 @@ CEXT_MAY_IMPORT = ("gateway.errors", "gateway._core", "gateway.cext")
 COMPILED = {
     "gateway/cext/__init__.py": ("gateway._core", "the loader of the linked Cython modules"),
     "gateway/config/explain.py": ("gateway._core", "explains with the workers' own route table"),
+    "gateway/config/limits.py": ("gateway._core", "the bounds of the structures"),
     "gateway/config/table.py": ("gateway._core", "the route table has the last word on a pattern"),
     "gateway/supervisor/start.py": (
         "gateway._core gateway.cext.worker",
@@ -46,6 +47,7 @@ STANDALONE = {
     "gateway/state": ("gateway.state", "gateway.config"),
     "gateway/store": ("gateway.store",),
     "gateway/telemetry": ("gateway.telemetry", "gateway._core"),
+    "gateway/upstreams/discovery": ("gateway.upstreams.discovery", "gateway.config"),
     "gateway/upstreams": ("gateway.upstreams", "gateway.config", "gateway.telemetry"),
 }
 """File or package → all that it may import of gateway: what others rest on rests on nothing."""

@@ -2,39 +2,63 @@
 
 import base64
 import json
-import random
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 
 HOST = "api.example.com"
 PATH = "/identity/profile"
 ECHO_PATH = "/identity/echo"
 """Answered by the upstream with the head that it received, for the parity check."""
 
+KEYS_PATH = "/jwks.json"
+"""Where the upstream has the key set of the token's issuer."""
+ISSUER = "https://id.example.com"
+AUDIENCE = "api"
+
 BODY = '{"id":"u_102","name":"Ada Lovelace","plan":"pro","scopes":["read","write"],"ok":true}'
 """The upstream's answer: 85 bytes."""
+
+
+KEY_ID = "k01"
 
 
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def bearer_token() -> str:
-    """An RS256 JWT in form and size (560 bytes); its signature is noise, the same on every run.
+@cache
+def signing_key() -> RSAPrivateKey:
+    """The issuer's: another one for each run of the benchmark, with 2048 bits."""
+    return generate_private_key(public_exponent=65537, key_size=2048)
 
-    Plain proxying does not verify it. 342 of its characters are the signature of a 2048-bit key.
-    """
-    head = {"alg": "RS256", "typ": "JWT", "kid": "k01"}
+
+def key_set() -> str:
+    """The public key as a JWK set (RFC 7517): where a proxy that verifies tokens gets it."""
+    numbers = signing_key().public_key().public_numbers()
+    n, e = (value.to_bytes((value.bit_length() + 7) // 8) for value in (numbers.n, numbers.e))
+    key = {"kty": "RSA", "kid": KEY_ID, "alg": "RS256", "use": "sig"}
+    return json.dumps({"keys": [key | {"n": _base64url(n), "e": _base64url(e)}]})
+
+
+@cache
+def bearer_token() -> str:
+    """An RS256 JWT of 560 bytes, the same for a whole run. 342 of them are the signature."""
+    head = {"alg": "RS256", "typ": "JWT", "kid": KEY_ID}
     claims = {
-        "iss": "https://id.example.com",
+        "iss": ISSUER,
         "sub": "u_102",
-        "aud": "api",
+        "aud": AUDIENCE,
         "scope": "read write",
         "iat": 1700000000,
-        "exp": 1700000900,
+        "exp": 4102444800,
         "jti": "9",
     }
     compact = [json.dumps(part, separators=(",", ":")).encode() for part in (head, claims)]
-    signature = random.Random(0).randbytes(2048 // 8)
-    return ".".join(_base64url(part) for part in (*compact, signature))
+    signed = ".".join(map(_base64url, compact))
+    return f"{signed}.{_base64url(signing_key().sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
 
 FIELDS: tuple[tuple[str, str], ...] = (

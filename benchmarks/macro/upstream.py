@@ -35,6 +35,10 @@ http {{
             default_type application/json;
             return 200 '{body}';
         }}
+        location = {keys_path} {{
+            default_type application/json;
+            return 200 '{keys}';
+        }}
         location = {echo_path} {{
             default_type text/plain;
             return 200 "{echo}";
@@ -82,6 +86,8 @@ def configure(directory: Path, port: int) -> Path:
             port=port,
             connections=CONNECTIONS,
             body=request.BODY,
+            keys_path=request.KEYS_PATH,
+            keys=request.key_set(),
             echo_path=request.ECHO_PATH,
             echo=echo_template(),
         )

@@ -38,6 +38,12 @@ class Worker:
     def start(self) -> None:
         """Start the tick (100 ms): timeouts, heartbeat, gauges, log flush."""
 
+    def share_limits(self, store: Any) -> None:
+        """Take what decides about limits that all hosts share (gateway.limits.store)."""
+
+    def limit_store_is(self, away: bool, hosts: int) -> None:
+        """Whether it can be reached, and how many hosts share the limits."""
+
     def listen(self, listening: socket.socket) -> None:
         """Accept connections from a listening, non-blocking socket, which stays the caller's."""
 

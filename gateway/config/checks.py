@@ -159,6 +159,12 @@ def _check_header_names(index: int, route: Route) -> Iterator[Finding]:
 def _check_split(index: int, route: Route) -> Iterator[Finding]:
     if route.split and not any(part.weight for part in route.split):
         yield ("routes", index, "split"), "all weights are 0; where do the other requests go?"
+    services = [part.service for part in route.split]
+    if route.canary is not None and services.count(route.canary.service) != 1:
+        message = f"must be one of the parts of split{nearest(route.canary.service, services)}"
+        yield ("routes", index, "canary", "service"), message
+    elif route.canary is not None and len(services) < 2:
+        yield ("routes", index, "canary"), "needs another part of split to be measured by"
     if route.split_by is not None and not route.split:
         yield ("routes", index, "split_by"), "there is no split; remove it or add one"
 

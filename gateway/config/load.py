@@ -28,6 +28,7 @@ from gateway.config.document import MAX_BYTES, Node
 from gateway.config.interpolate import interpolate
 from gateway.config.json_reader import read_json
 from gateway.config.layers import overlay_environment, overlay_flags
+from gateway.config.limits import check_limits
 from gateway.config.messages import problems_of
 from gateway.config.problems import ConfigError, Path, Place, Problem, format_path
 from gateway.config.routes import Route
@@ -190,6 +191,7 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
         *check_services(services),
         *check_references(raw_routes, raw_services),
         *check_routes(routes),
+        *check_limits(data.get("rate_limits"), raw_routes, data.get("state")),
         *check_reserved(routes, auth),
         *check_providers(auth),
         *check_run_dir(server, auth),

@@ -208,6 +208,21 @@ class PlannedSplitPart:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedCanary:
+    """The part of a split that is new. Its share may be laid over by the segment."""
+
+    part: int
+    """Index in the route's split."""
+    label: int
+    """Where its share is kept; another one when the split is another."""
+    steps: tuple[float, ...]
+    every: float
+    min_requests: int
+    max_failures: float
+    max_slowdown: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedRoute:
     """Which requests go to which service. Empty `hosts` or `methods` mean any."""
 
@@ -226,6 +241,7 @@ class PlannedRoute:
     """In place of `service`, if it is not empty."""
     split_by: PlannedKey | None
     """None draws anew for each request."""
+    canary: PlannedCanary | None
     strip_prefix: str | None
     replace_prefix: tuple[str, str] | None
     """What to take from the beginning of the path, and what to put in its place."""
@@ -238,6 +254,51 @@ class PlannedRoute:
     any_scopes: tuple[str, ...]
     """… and one of these."""
     forward_token: bool
+    rate_limits: tuple[int, ...]
+    """Indexes in `Plan.rate_limits`."""
+    rate_limit_weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAllowance:
+    """How much: `limit` in `period` seconds, of a bucket with `burst` tokens."""
+
+    limit: int
+    period: int
+    burst: int
+    lease: int
+    """Tokens that a host takes ahead of need; 0 = none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTier:
+    """Another allowance for callers whose `test` (scope, client, claim) is `value`; None: none."""
+
+    test: Literal["scope", "client", "claim"]
+    claim: str
+    value: str
+    allowance: PlannedAllowance | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRateLimit:
+    """A policy. `key` is its kind, `argument` the name of a header or claim."""
+
+    name: str
+    label: int
+    """The id of `name` in the segment's label table."""
+    algorithm: Literal["token_bucket", "sliding_window", "fixed_window", "concurrent"]
+    key: str
+    argument: str
+    allowance: PlannedAllowance
+    tiers: tuple[PlannedTier, ...]
+    mode: Literal["memory", "exact", "leased"]
+    on_failure: Literal["local", "allow", "deny"]
+    weight: int
+    ipv6_prefix: int
+    dry_run: bool
+    early: bool
+    """Before authentication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +309,7 @@ class Plan:
     """Grows with each publication."""
     server: PlannedServer
     services: tuple[PlannedService, ...]
+    rate_limits: tuple[PlannedRateLimit, ...]
     routes: tuple[PlannedRoute, ...]
 
     def to_bytes(self) -> bytes:

@@ -10,9 +10,12 @@ from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_p
 from gateway.config.request_key import RequestKey, Token
 from gateway.config.section import Section
 from gateway.config.values import (
+    Duration,
     Flag,
     OneOrMany,
+    OptionalShare,
     OptionalSize,
+    Share,
     Table,
     Text,
     WholeNumber,
@@ -164,6 +167,23 @@ class Scopes(Section):
         return value if isinstance(value, dict | None) else {"all": value}
 
 
+class Canary(Section):
+    """Watches a part of a split beside the others: rolls it back, or gives it more by and by."""
+
+    service: Text
+    """The part that is new; the others are what it is measured by."""
+    steps: Annotated[tuple[Share, ...], BeforeValidator(empty_if_none)] = ()
+    """Shares that it gets one after the other while all goes well; by default it keeps its own."""
+    every: Duration = 600.0
+    """How long each step lasts."""
+    min_requests: Annotated[int, Ge(1), Le(1_000_000), WholeNumber] = 100
+    """Fewer of either side since the step began decide nothing."""
+    max_failures: Share = 0.01
+    """So much more of its answers may be 500 or above."""
+    max_slowdown: OptionalShare = 0.0
+    """So much longer its answers may take on average (`50%`); `off`: that does not matter."""
+
+
 class Route(Section):
     """Which requests go to which service. The most specific route wins, wherever it stands."""
 
@@ -187,6 +207,8 @@ class Route(Section):
     """Divides the requests between services, in place of `service`: a canary, or blue and green."""
     split_by: RequestKey | None = None
     """What keeps a caller with one part of the split; by default each request is drawn anew."""
+    canary: Canary | None = None
+    """Which part of the split is new, and when it is rolled back."""
     strip_prefix: LiteralPath | None = None
     """The beginning of the path that the service does not see."""
     replace_prefix: ReplacePrefix | None = None
@@ -204,6 +226,10 @@ class Route(Section):
     """Whether the service gets the verified bearer token as well. API keys never go on."""
     limits: RouteLimits = RouteLimits()
     """Limits of this route, in place of the server's."""
+    rate_limits: OneOrMany[Text] = ()
+    """Names of the policies that hold here, beside those that hold everywhere."""
+    rate_limit_weight: Annotated[int, Ge(1), Le(10_000), WholeNumber] = 1
+    """What a request to this route costs, in requests."""
 
     @property
     def title(self) -> str:

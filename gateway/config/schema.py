@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from gateway.config.auth import Auth
+from gateway.config.limits import PolicyName, RateLimit
 from gateway.config.routes import Route
 from gateway.config.section import Section
 from gateway.config.server import Server
@@ -23,6 +24,8 @@ class Config(Section):
     """Where the gateway listens, how many processes it has, what it allows a client."""
     services: Table[ServiceName, Service] = Field(default_factory=dict)
     """The upstreams by name."""
+    rate_limits: Table[PolicyName, RateLimit] = Field(default_factory=dict)
+    """How much may they call: policies by name."""
     routes: Many[Route] = ()
     """Which requests go to which service."""
     store: Store = Store()

@@ -127,8 +127,10 @@ class State(Section):
     """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""
 
     url: StateUrl = DEFAULT_URL
-    """`memory://`, or `redis`, `rediss` (TLS), `redis+sentinel`, `redis+cluster` and the hosts."""
+    """`memory://`, or `redis`, `rediss` (TLS), `redis+sentinel` or `redis+cluster`: see below."""
     timeout: Duration = 0.25
     """How long an answer of Redis is waited for."""
+    limit_timeout: Duration = 0.05
+    """How long a request waits for Redis to decide about a rate limit, before this host decides."""
     when_away: WhenAway = WhenAway()
     """What happens while Redis cannot be reached."""

@@ -6,7 +6,7 @@ quarantine, and the rest serves.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -77,7 +77,7 @@ def merge(loaded: Loaded, stored: Stored) -> tuple[Loaded, tuple[Quarantined, ..
         for row in stored.sections:
             if row.kind == kind:
                 merging.take(row)
-    while blamed := list(merging.blame(loaded)):
+    while blamed := merging.blame(loaded):
         for problem in blamed:
             merging.drop(problem)
     return replace(loaded, config=merging.config()), tuple(merging.quarantined)
@@ -114,17 +114,23 @@ class _Merging:
             update[key] = (*own, *rows.values()) if kind == "route" else {**own, **rows}
         return self._file.model_copy(update=update)
 
-    def blame(self, loaded: Loaded) -> Iterator[Quarantined]:
-        """Rows that do not go together with the file or with other rows."""
+    def blame(self, loaded: Loaded) -> list[Quarantined]:
+        """Rows that do not go together with the file or with other rows; none if all do."""
         config = self.config()
         data = config.model_dump(mode="json", by_alias=True, exclude_none=True)
         found = list(findings(config, data))
         if not found:
             found = _refused_by_table(replace(loaded, config=config))
+        blamed = []
         for path, message in found:
             if (row := self._row_at(path)) is not None:
                 rest = format_path(path[2:])
-                yield Quarantined(*row, f"{rest}: {message}" if rest else message)
+                blamed.append(Quarantined(*row, f"{rest}: {message}" if rest else message))
+        if found and not blamed and self._taken:
+            # The file alone is in order, so some row has broken it. One by one, the last first.
+            path, message = found[0]
+            blamed.append(Quarantined(*list(self._taken)[-1], f"{format_path(path)}: {message}"))
+        return blamed
 
     def _row_at(self, path: Path) -> tuple[Kind, str] | None:
         """The row that a path in the merged configuration leads to; None for the file's own."""

@@ -31,6 +31,7 @@ from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 from gateway.telemetry import log as application_log
 from gateway.telemetry.metrics import Family
+from gateway.upstreams.canary import CanaryWatch
 from gateway.upstreams.health import HealthChecks
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class _Process:
         )
         self._loading: asyncio.Task[None] | None = None
         self._health = HealthChecks(task.segment)
+        self._canaries = CanaryWatch(task.segment)
         self._link = StoreLink(
             task.started_with.store.url,
             Path(task.started_with.server.run_dir),
@@ -106,10 +108,11 @@ class _Process:
             loop.create_task(self._beat()),
             loop.create_task(self._link.run()),
             loop.create_task(self._endpoints.run()),
+            loop.create_task(self._canaries.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
-        self._health.update(task.publication.services)
+        self._watch_upstreams(task.publication)
         self._channel.send({"type": "ready", "generation": task.publication.generation})
         leave = loop.create_task(_wait(self._leaving))
         done, _ = await asyncio.wait([leave, *work], return_when=asyncio.FIRST_COMPLETED)
@@ -180,6 +183,10 @@ class _Process:
             log.info("%s has changed", path)
             self._channel.send({"type": "reload"})
 
+    def _watch_upstreams(self, publication: Publication) -> None:
+        self._health.update(publication.services)
+        self._canaries.update(publication.canaries, publication.services)
+
     def _on_message(self, message: Message) -> None:
         match message["type"]:
             case "load":
@@ -191,7 +198,7 @@ class _Process:
                 publication = Publication.from_message(message["publication"])
                 self._instance.publication = publication
                 self._endpoints.published(publication)
-                self._health.update(publication.services)
+                self._watch_upstreams(publication)
                 if self._identity is not None:
                     self._identity.apply(self._auth(), self._trusted_proxies())
             case "answer":

@@ -29,6 +29,9 @@ class Publication:
     services: list[dict[str, Any]] = field(default_factory=list)
     """The services of the Plan as plain data: for those who watch them and need no routes."""
 
+    canaries: list[dict[str, Any]] = field(default_factory=list)
+    """The routes of the Plan that have a canary, as plain data."""
+
     def to_message(self) -> dict[str, Any]:
         """For a channel; ``from_message`` is the way back."""
         return asdict(self)

@@ -14,9 +14,9 @@ from gateway.store.tables import rate_limit_policies as table
 __all__ = ["Policies"]
 
 _AREA: Area = "plan"
-_PER_MINUTE = {"s": 60.0, "min": 1.0, "h": 1 / 60}
+_PER_MINUTE = {"s": 60.0, "min": 1.0, "h": 1 / 60, "d": 1 / 1440}
 """What ``1/UNIT`` is in requests per minute."""
-_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/(s|min|h)")
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/(s|min|h|d)")
 
 
 class Policies:

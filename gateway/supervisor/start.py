@@ -129,6 +129,7 @@ class _ChildMains:
                 segment=self.segment,
                 plan=in_force.plan.encode(),
                 access_log=self.loaded.config.server.log.access,
+                state=self.loaded.config.state,
                 run_dir=Path(self.loaded.config.server.run_dir),
                 make_worker=self.make_worker,
             )

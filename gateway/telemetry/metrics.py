@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
-from gateway._core import DURATION_BUCKETS, SERVICE_METRICS, WORKER_METRICS
+from gateway._core import DURATION_BUCKETS, LIMIT_METRICS, SERVICE_METRICS, WORKER_METRICS
 
 if TYPE_CHECKING:
     from gateway._core import Series, Snapshot
@@ -43,6 +43,7 @@ def render(snapshot: Snapshot, families: Iterable[Family] = ()) -> str:
         lines += _family(family)
     lines += _processes(snapshot)
     lines += _services(snapshot)
+    lines += _limits(snapshot)
     lines += _requests(snapshot["series"])
     lines.append("")
     return "\n".join(lines)
@@ -65,6 +66,20 @@ def _services(snapshot: Snapshot) -> Iterator[str]:
         yield from _head(PREFIX + name, kind, text)
         for labels, values in services:
             yield f"{PREFIX}{name}{{{labels}}} {values[name]}"
+
+
+def _limits(snapshot: Snapshot) -> Iterator[str]:
+    limits = [
+        (_labels({"policy": policy, "route": route}), values)
+        for (policy, route), values in snapshot["limits"].items()
+    ]
+    for name, kind, text in LIMIT_METRICS:
+        yield from _head(PREFIX + name, kind, text)
+        for labels, values in limits:
+            yield f"{PREFIX}{name}{{{labels}}} {values[name]}"
+    name = PREFIX + "rate_limit_evictions_total"
+    yield from _head(name, "counter", "Limits forgotten early, because their place was needed.")
+    yield f"{name} {snapshot['limit_evictions']}"
 
 
 def _requests(series: Sequence[Series]) -> Iterator[str]:

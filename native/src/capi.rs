@@ -5,6 +5,7 @@
 //! object that the caller keeps alive; those to bytes are valid for the call and for the length
 //! given with them, and may be null where it is zero.
 
+mod limits;
 mod upstreams;
 
 // ---- Bytes ------------------------------------------------------------------------------------

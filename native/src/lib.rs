@@ -8,6 +8,7 @@ mod breaker;
 mod capi;
 mod cython;
 mod endpoint_set;
+mod limiter;
 mod lru;
 mod path;
 mod routes;
@@ -27,8 +28,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<breaker::Breaker>()?;
     module.add_class::<endpoint_set::EndpointSet>()?;
     module.add_class::<lru::Lru>()?;
+    module.add_class::<limiter::Limits>()?;
     module.add_class::<segment::Segment>()?;
     module.add_class::<timer_wheel::TimerWheel>()?;
     segment::add_tables(module)?;
+    limiter::add_bounds(module)?;
     Ok(())
 }

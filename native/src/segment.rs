@@ -1,7 +1,9 @@
 //! `Segment`: the shared memory of counters, over a buffer that Python owns.
 
 use gateway_core::endpoint::Health;
-use gateway_core::metrics::{self, Kind, Metric, BUCKET_BOUNDS_NS, METHODS, SERVICE, WORKER};
+use gateway_core::metrics::{
+    self, Kind, Metric, BUCKET_BOUNDS_NS, LIMIT, METHODS, SERVICE, WORKER,
+};
 use gateway_core::segment::{
     self as core, Region, RevocationKind, SegmentError, Series, SeriesKey, Snapshot,
 };
@@ -15,7 +17,7 @@ use crate::breaker::state_name;
 
 #[pyclass(frozen, module = "gateway._core")]
 pub struct Segment {
-    core: core::Segment,
+    pub(crate) core: core::Segment,
     /// Holds the buffer's export: an mmap cannot be closed while one is open.
     _export: PyBuffer<u8>,
 }
@@ -161,6 +163,30 @@ impl Segment {
         Ok(())
     }
 
+    fn limit_add(
+        &self,
+        slot: usize,
+        policy: u32,
+        route: u32,
+        counter: &str,
+        delta: i64,
+    ) -> PyResult<()> {
+        let row = row(&LIMIT, counter)?;
+        self.region(slot)?.limit_add(policy, route, row, delta);
+        Ok(())
+    }
+
+    /// Whether the worker in `slot` may begin one more of `key`.
+    fn enter(&self, key: u64, slot: usize, limit: u64, now_ns: u64) -> bool {
+        let now = now_ns / gateway_core::limiter::TICK_NS;
+        self.core.under_way().enter(key, slot, limit, now)
+    }
+
+    fn leave(&self, key: u64, slot: usize, now_ns: u64) {
+        let now = now_ns / gateway_core::limiter::TICK_NS;
+        self.core.under_way().leave(key, slot, now);
+    }
+
     fn observe(
         &self,
         slot: usize,
@@ -213,6 +239,20 @@ impl Segment {
         Ok(state)
     }
 
+    fn share(&self, canary: u32) -> Option<u32> {
+        self.core.upstreams().share(canary)
+    }
+
+    fn set_share(&self, canary: u32, permille: Option<u32>) -> PyResult<()> {
+        if permille > Some(1000) {
+            return Err(PyValueError::new_err(
+                "segment: a share is at most 1000 permille",
+            ));
+        }
+        self.core.upstreams().set_share(canary, permille);
+        Ok(())
+    }
+
     fn breaker(&self, service: u32) -> (&'static str, u64) {
         let cell = self.core.breaker(service);
         (state_name(cell.state()), cell.open_until_ms())
@@ -237,6 +277,11 @@ impl Segment {
         for (label, values) in &from.services {
             services.set_item(self.label(*label), by_name(py, &SERVICE, values)?)?;
         }
+        let limits = PyDict::new(py);
+        for ((policy, route), values) in &from.limits {
+            let labels = (self.label(*policy), self.label(*route));
+            limits.set_item(labels, by_name(py, &LIMIT, values)?)?;
+        }
         let series: PyResult<Vec<_>> = from
             .series
             .iter()
@@ -245,6 +290,8 @@ impl Segment {
         let snapshot = PyDict::new(py);
         snapshot.set_item("counters", by_name(py, &WORKER, &from.counters)?)?;
         snapshot.set_item("services", services)?;
+        snapshot.set_item("limits", limits)?;
+        snapshot.set_item("limit_evictions", from.limit_evictions)?;
         snapshot.set_item("series", series?)?;
         snapshot.set_item("heartbeats", &from.heartbeats)?;
         snapshot.set_item("labels_dropped", from.labels_dropped)?;
@@ -291,6 +338,7 @@ pub fn add_tables(module: &Bound<'_, PyModule>) -> PyResult<()> {
     };
     module.add("WORKER_METRICS", rows(&WORKER)?)?;
     module.add("SERVICE_METRICS", rows(&SERVICE)?)?;
+    module.add("LIMIT_METRICS", rows(&LIMIT)?)?;
     module.add("METHODS", PyTuple::new(py, METHODS)?)?;
     let seconds = BUCKET_BOUNDS_NS.map(|bound| bound as f64 / 1e9);
     module.add("DURATION_BUCKETS", PyTuple::new(py, seconds)?)?;

@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 
 from tests.servers.gateway import GatewayThread
-from tests.servers.plans import plan, route, service
+from tests.servers.plans import plan, rate_limit, route, service
 from tests.servers.upstream import OK, REQUEST, ScriptedUpstream
 
 REQUESTS = 1000
 # The tick writes the log out and nothing else; ten a second, for the few seconds that this takes.
 MOST_CALLS = 60
+
+PREMIUM = {
+    "test": "scope",
+    "claim": "",
+    "value": "premium",
+    "allowance": {"limit": 20_000, "period": 60, "burst": 20_000, "lease": 0},
+}
 
 
 class FrameCounter:
@@ -83,6 +90,35 @@ def test_no_python_frames_for_a_known_caller(servers: Any, credential: str) -> N
         def exercise(count: int = REQUESTS) -> None:
             for _ in range(count):
                 assert client.get("/x", credential).status == 200
+
+        exercise(50)
+        frames = count_frames(running, exercise)
+    assert sum(frames.values()) <= MOST_CALLS, frames.most_common(10)
+
+
+def test_no_python_frames_for_a_limited_request(servers: Any) -> None:
+    script: Any = (*REQUEST, OK) * (REQUESTS + 50)
+    upstream = ScriptedUpstream(script)
+    servers.callback(upstream.close)
+    limits = [
+        rate_limit("early", limit=10_000, early=True),
+        rate_limit("user", limit=10_000, key="user", tiers=[PREMIUM]),
+        rate_limit("tenant", limit=10_000, key="header", argument="x-tenant"),
+        rate_limit("log", limit=60, period=1, algorithm="sliding_window", dry_run=True),
+        rate_limit("window", limit=10_000, algorithm="sliding_window", key="claim", argument="org"),
+        rate_limit("everybody", limit=10_000, algorithm="fixed_window", key="global"),
+        rate_limit("flight", limit=9, period=0, algorithm="concurrent", key="route"),
+    ]
+    limited = route(auth="required", rate_limits=list(range(len(limits))))
+    compiled = plan([service(upstream.address)], [limited], rate_limits=limits)
+    running = GatewayThread(compiled, authenticator=let_everybody_in)
+    servers.callback(running.close)
+    with running.connect() as client:
+
+        def exercise(count: int = REQUESTS) -> None:
+            for _ in range(count):
+                answer = client.get("/x", "X-API-Key: good", "X-Tenant: a")
+                assert answer.get("x-ratelimit-remaining") is not None
 
         exercise(50)
         frames = count_frames(running, exercise)

@@ -30,11 +30,11 @@ server:
   run_dir: {run_dir}
   drain_timeout: {drain_timeout}
   log: {{ access: {access_log} }}
-store: {{ url: "{store_url}" }}
+{sections}store: {{ url: "{store_url}" }}
 services:
   web: {{ endpoints: [ http://{upstream} ] }}
 routes:
-  - {{ path: "{route}", service: web, auth: none }}
+  - {{ path: "{route}", service: web, auth: none{policies} }}
 """
 
 
@@ -68,7 +68,7 @@ class Instance:
         self.settings = {
             "workers": 2, "run_dir": self.run_dir, "drain_timeout": "10s", "access_log": "off",
             "upstream": "127.0.0.1:9", "store_url": f"sqlite:///{directory}/gateway.db",
-            "route": "/{path...}",
+            "route": "/{path...}", "sections": "", "policies": "",
         } | settings  # fmt: skip
         self.write_config()
         self.environment: dict[str, str] = {}

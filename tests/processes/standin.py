@@ -49,6 +49,12 @@ class StandInWorker:
     def connections(self) -> int:
         return len(self.open)
 
+    def share_limits(self, store: Any) -> None:
+        """It limits nothing."""
+
+    def limit_store_is(self, away: bool, hosts: int) -> None:
+        """It limits nothing."""
+
     def start(self) -> None:
         self.segment.beat(self.slot, time.monotonic_ns() // 1_000_000)
         self.loop.call_later(0.1, self.start)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.processes.instance import Instance, eventually, fetch, fetch_json
+from tests.processes.instance import Instance, eventually, fetch
 from tests.servers.consul_server import ConsulServer
 from tests.servers.consul_server import Instance as Registered
 from tests.servers.dns_server import DnsServer
@@ -121,8 +121,8 @@ def test_control_that_dies_forgets_no_endpoint(
     )
     time.sleep(0.5)
     assert get(discovering)[0] == 200
-    services = fetch_json(discovering.address("admin"), "/api/v1/services")["services"]
-    assert len(services[0]["endpoints"]) == 1
+    _, services = discovering.admin("GET", "/services")
+    assert len(services["items"][0]["status"]["endpoints"]) == 1
     names.silent = False
     publish(names, upstreams[1])
     eventually(lambda: get(discovering)[0] == 200 and upstreams[1].answered, "traffic moves")
@@ -153,10 +153,10 @@ def test_status_and_admin_show_endpoints_source_and_age(
     shown = discovering.verb("status").stdout
     assert "web  from dns SRV web.test  ok  1 endpoints, confirmed" in shown
     assert f"  {url}  weight 1\n" in shown
-    service, *_ = fetch_json(discovering.address("admin"), "/api/v1/services")["services"]
+    service, *_ = discovering.admin("GET", "/services")[1]["items"]
     assert service["discovery"]["state"] == "ok"
     assert service["discovery"]["age_s"] < 5
-    assert service["endpoints"][0]["url"] == url
+    assert service["status"]["endpoints"][0]["url"] == url
 
 
 def test_an_instance_that_registers_in_consul_is_used_at_once(
@@ -179,8 +179,8 @@ def test_an_instance_that_registers_in_consul_is_used_at_once(
     begin = time.monotonic()
     eventually(lambda: get(instance)[0] == 200 and upstreams[1].answered, "the new instance")
     assert time.monotonic() - begin < 3, "a blocking query, not polling"
-    shown = fetch(instance.address("admin"), "/api/v1/config")[2]
-    assert b"secret" not in shown + (instance.run_dir / "plan.json").read_bytes()
+    shown = json.dumps(instance.admin("GET", "/config")[1])
+    assert "secret" not in shown + (instance.run_dir / "plan.json").read_text()
     assert "secret" not in instance.log()
     consul.close()
 

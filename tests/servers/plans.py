@@ -96,6 +96,7 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "service": service,
         "split": [],
         "split_by": None,
+        "canary": None,
         "strip_prefix": None,
         "replace_prefix": None,
         "auth": "none",
@@ -103,7 +104,28 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "scopes": [],
         "any_scopes": [],
         "forward_token": True,
+        "rate_limits": [],
+        "rate_limit_weight": 1,
         "body": None,  # None: the server's limit, filled in by plan()
+    } | changes
+
+
+def rate_limit(
+    name: str = "limit", limit: int = 10, period: int = 60, burst: int | None = None, **changes: Any
+) -> Plan:
+    return {
+        "name": name,
+        "algorithm": "token_bucket",
+        "key": "ip",
+        "argument": "",
+        "allowance": {"limit": limit, "period": period, "burst": burst or limit, "lease": 0},
+        "tiers": [],
+        "mode": "memory",
+        "on_failure": "local",
+        "weight": 1,
+        "ipv6_prefix": 64,
+        "dry_run": False,
+        "early": False,
     } | changes
 
 
@@ -112,6 +134,7 @@ def plan(
     routes: list[Plan] | None = None,
     limits: dict[str, float] | None = None,
     generation: int = 1,
+    rate_limits: list[Plan] | None = None,
     **server: Any,
 ) -> Plan:
     """A Plan without labels; ``with_labels`` adds them when it is published to a segment."""
@@ -131,6 +154,7 @@ def plan(
         }
         | server,
         "services": copy.deepcopy(services),
+        "rate_limits": copy.deepcopy(rate_limits or []),
         "routes": compiled_routes,
     }
 
@@ -141,6 +165,8 @@ def with_labels(plan: Plan, intern: Callable[[str], int]) -> Plan:
         entry["label"] = intern(entry["name"])
         for each in entry["endpoints"]:
             each["label"] = intern(f"{entry['name']} {each['url']}")
+    for entry in labelled["rate_limits"]:
+        entry["label"] = intern(entry["name"])
     for entry in labelled["routes"]:
         entry["label"] = intern(entry["path"])
     return labelled

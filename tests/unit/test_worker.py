@@ -13,6 +13,7 @@ import pytest
 from gateway import worker
 from gateway._core import Segment
 from gateway.channel import Decoder, Message, encode
+from gateway.config.state import State
 from gateway.telemetry.log import name_process
 from gateway.worker import WorkerTask
 from tests.processes.standin import REJECT, StandInWorker
@@ -37,7 +38,15 @@ class Frame:
         segment = Segment(memory, 1, create=True)
         plan = (PLAN % 1).encode()
         self.task = WorkerTask(
-            0, self.listener, theirs, segment, plan, access_log, Path("/nowhere"), StandInWorker
+            0,
+            self.listener,
+            theirs,
+            segment,
+            plan,
+            access_log,
+            State(),
+            Path("/nowhere"),
+            StandInWorker,
         )
         self.thread = threading.Thread(target=self._run)
         self.thread.start()

@@ -134,3 +134,29 @@ def test_a_split_by_what_the_request_says(gateway: Any, servers: Any) -> None:
             ("Accept: */*", b"a"),
         ]:
             assert client.get("/", line).body == body, line
+
+
+def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, servers: Any) -> None:
+    by = {"source": "header", "name": "x-user-id"}
+    compiled = split_plan(servers, [{"service": 0, "weight": 95}, {"service": 1, "weight": 5}], by)
+    running = gateway(compiled)
+    label = running.segment.intern("the canary")
+    compiled["routes"][0]["canary"] = {"part": 1, "label": label}
+    running.install(compiled | {"generation": 2})
+
+    def with_the_canary() -> set[int]:
+        return {user for user in range(300) if client.get("/", f"X-User-Id: {user}").body == b"b"}
+
+    with running.connect() as client:
+        first = with_the_canary()
+        assert 3 < len(first) < 40
+        running.segment.set_share(label, 500)
+        half = with_the_canary()
+        assert 120 < len(half) < 180
+        assert first <= half, "who was there stays there"
+        running.segment.set_share(label, 0)
+        assert with_the_canary() == set()
+        running.segment.set_share(label, 1000)
+        assert len(with_the_canary()) == 300
+        running.segment.set_share(label, None)
+        assert with_the_canary() == first

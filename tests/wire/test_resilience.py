@@ -107,7 +107,7 @@ def test_a_full_bulkhead_refuses_and_another_service_does_not_notice(
     begin = time.monotonic()
     check_error(clients[3].get("/stuck"), 503, "bulkhead_full")
     assert time.monotonic() - begin < 0.5
-    assert len(stuck.requests) == 2, "the third one waits"
+    assert stuck.wait_for(lambda: len(stuck.requests) == 2)  # … and the third one waits
     assert clients[3].get("/lively").status == 200
     gate.set()
     assert [client.recv_response().status for client in clients[:3]] == [200] * 3

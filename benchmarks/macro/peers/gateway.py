@@ -73,6 +73,43 @@ class Gateway(Peer):
         return [str(COMMAND), "run", "-c", str(path)]
 
 
+class GatewayToken(Gateway):
+    """It verifies the request's token and asks for a scope, and tells the service who calls."""
+
+    name = "gateway-token"
+
+    def configuration(self, place: Place, extra_paths: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The token's issuer is known, and every route wants a caller with a scope."""
+        plain = super().configuration(place, extra_paths)
+        provider = {
+            "name": "bench",
+            "issuer": request.ISSUER,
+            "audience": request.AUDIENCE,
+            "jwks_url": f"http://127.0.0.1:{place.upstream_port}{request.KEYS_PATH}",
+        }
+        store = {"url": f"sqlite:///{place.directory}/gateway.db"}
+        routes = [route | {"auth": "required", "scopes": ["read"]} for route in plain["routes"]]
+        auth = {"jwt_providers": [provider]}
+        return plain | {"auth": auth, "store": store, "routes": routes}
+
+
+class GatewayFull(GatewayToken):
+    """With three limits beside the token: by user, by address, and for everybody."""
+
+    name = "gateway-full"
+
+    def configuration(self, place: Place, extra_paths: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The limits are never reached: a refusal would cost less than an answer."""
+        with_token = super().configuration(place, extra_paths)
+        limits = {
+            "per_user": {"algorithm": "token_bucket", "key": "user", "rate": "1000000/s"},
+            "per_ip": {"algorithm": "sliding_window", "key": "ip", "rate": "1000000/s"},
+            "everybody": {"algorithm": "token_bucket", "key": "global", "rate": "1000000/s"},
+        }
+        routes = [route | {"rate_limits": list(limits)} for route in with_token["routes"]]
+        return with_token | {"rate_limits": limits, "routes": routes}
+
+
 def configuration_path(place: Place) -> Path:
     """The file that a reload reads again."""
     return place.directory / "gateway.json"

@@ -231,6 +231,8 @@ class DefinitionView(Answer):
     updated_at: datetime | None = None
     discovery: DiscoveryView | None = None
     """For services whose endpoints are discovered."""
+    status: dict[str, Any] | None = None
+    """For services in force: the breaker, and the health of each endpoint."""
     definition: Any
     """As the configuration file writes it; what was stored by hand may have any form."""
 

@@ -209,6 +209,7 @@ class PlannedSections:
         return DefinitionView(
             name=row.name,
             discovery=self._discovery(row.name),
+            status=self._status(row.name),
             source="store",
             state="quarantined" if problem else "live" if live else "pending",
             problem=problem,
@@ -239,6 +240,11 @@ class PlannedSections:
             failures=report.failures,
         )
 
+    def _status(self, name: str) -> dict[str, Any] | None:
+        if self._kind != "service":
+            return None
+        return next((one for one in self._instance.services() if one["name"] == name), None)
+
     def _of_file(self) -> dict[str, DefinitionView]:
         publication = self._instance.publication
         bad = {row.name for row in publication.quarantined if row.kind == self._kind}
@@ -249,6 +255,7 @@ class PlannedSections:
                 source="file",
                 state="live",
                 discovery=self._discovery(name),
+                status=self._status(name),
                 definition=section,
             )
             for name, section in self._in_force().items()

@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod endpoint;
 pub mod endpoint_set;
 pub mod keyed_hash;
+pub mod limiter;
 pub mod lru;
 pub mod metrics;
 pub mod path;

@@ -54,7 +54,7 @@ const fn highest(gauge: Metric) -> Metric {
 }
 
 /// One value for each process.
-pub const WORKER: [Metric; 13] = [
+pub const WORKER: [Metric; 18] = [
     counter(
         "connections_accepted_total",
         "Downstream connections accepted.",
@@ -101,10 +101,30 @@ pub const WORKER: [Metric; 13] = [
         "metrics_overflow_total",
         "Observations counted under the label \"other\", because a table of labels was full.",
     ),
+    counter(
+        "rate_limit_store_calls_total",
+        "Calls of Redis for rate limits; one decides for all requests that wait.",
+    ),
+    counter(
+        "rate_limit_store_failures_total",
+        "Calls of Redis for rate limits that failed or took too long.",
+    ),
+    counter(
+        "rate_limit_store_microseconds_total",
+        "Time that the calls of Redis for rate limits took, microseconds.",
+    ),
+    counter(
+        "rate_limit_fallback_decisions_total",
+        "Decisions made without Redis, because it was away.",
+    ),
+    highest(gauge(
+        "rate_limit_fallback",
+        "1 while a worker decides without Redis, because it is away.",
+    )),
 ];
 
 /// Where the segment counts its own overflow.
-pub const METRICS_OVERFLOW: usize = WORKER.len() - 1;
+pub const METRICS_OVERFLOW: usize = 12;
 
 /// One value for each service in each process.
 pub const SERVICE: [Metric; 15] = [
@@ -164,6 +184,22 @@ pub const SERVICE: [Metric; 15] = [
     counter(
         "fallbacks_total",
         "Requests answered by the service's fallback.",
+    ),
+];
+
+/// One value for each policy on each route in each process.
+pub const LIMIT: [Metric; 3] = [
+    counter(
+        "rate_limit_allowed_total",
+        "Requests that a rate limit let pass.",
+    ),
+    counter(
+        "rate_limit_exceeded_total",
+        "Requests that a rate limit refused.",
+    ),
+    counter(
+        "rate_limit_dry_run_total",
+        "Requests that a rate limit in dry-run mode would have refused.",
     ),
 ];
 
@@ -251,11 +287,11 @@ mod tests {
     #[test]
     fn names_follow_prometheus() {
         assert_eq!(WORKER[METRICS_OVERFLOW].name, "metrics_overflow_total");
-        for (row, metric) in WORKER.iter().chain(&SERVICE).enumerate() {
+        for (row, metric) in WORKER.iter().chain(&SERVICE).chain(&LIMIT).enumerate() {
             let counts = metric.kind == Kind::Counter;
             assert_eq!(metric.name.ends_with("_total"), counts, "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);
-            let mut all = WORKER.iter().chain(&SERVICE);
+            let mut all = WORKER.iter().chain(&SERVICE).chain(&LIMIT);
             assert_eq!(all.position(|other| other.name == metric.name), Some(row));
         }
     }

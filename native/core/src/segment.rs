@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | revocations | upstreams | slot 0 | slot 1 | ... | slot of the control process |
+//! | header | labels | revocations | upstreams | limits | slot 0 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -31,14 +31,15 @@ pub use snapshot::{Series, Snapshot};
 use crate::breaker::BreakerCell;
 use crate::endpoint::EndpointCell;
 use labels::{LabelIndex, LabelTable};
-use upstreams::Upstreams;
+pub use upstreams::Upstreams;
 
 use crate::keyed_hash::HashKey;
+use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
 
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 4;
+const LAYOUT_VERSION: u32 = 6;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.4 MiB of address space.
@@ -129,6 +130,8 @@ pub struct Segment {
     labels: &'static LabelTable,
     upstreams: &'static Upstreams,
     revocations: &'static Revocations,
+    tally: &'static Tally,
+    cells: &'static [Cell],
     regions: &'static [Region],
     key: HashKey,
     /// What this process has read of the label table, to find a text without a scan.
@@ -142,7 +145,9 @@ impl Segment {
         let shared = size_of::<Header>()
             + size_of::<LabelTable>()
             + size_of::<Revocations>()
-            + size_of::<Upstreams>();
+            + size_of::<Upstreams>()
+            + size_of::<Tally>()
+            + DEFAULT_CELLS * size_of::<Cell>();
         shared + (workers + 1) * size_of::<Region>()
     }
 
@@ -241,12 +246,16 @@ impl Segment {
             let labels = base.add(size_of::<Header>());
             let revocations = labels.add(size_of::<LabelTable>());
             let upstreams = revocations.add(size_of::<Revocations>());
-            let regions = upstreams.add(size_of::<Upstreams>());
+            let tally = upstreams.add(size_of::<Upstreams>());
+            let cells = tally.add(size_of::<Tally>());
+            let regions = cells.add(DEFAULT_CELLS * size_of::<Cell>());
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
                 revocations: &*revocations.cast::<Revocations>(),
                 upstreams: &*upstreams.cast::<Upstreams>(),
+                tally: &*tally.cast::<Tally>(),
+                cells: std::slice::from_raw_parts(cells.cast::<Cell>(), DEFAULT_CELLS),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
                 key: HashKey([0, 0]),
                 index: Mutex::default(),
@@ -276,6 +285,11 @@ impl Segment {
         self.upstreams.breaker(label)
     }
 
+    /// What all processes know of services and endpoints.
+    pub fn upstreams(&self) -> &Upstreams {
+        self.upstreams
+    }
+
     /// Requests in flight at the endpoint, or service, with this label, in all workers.
     pub fn in_flight(&self, label: u32) -> u64 {
         let counts = self.regions.iter().map(|region| region.in_flight(label));
@@ -297,6 +311,19 @@ impl Segment {
 
     pub fn revocations(&self) -> &Revocations {
         self.revocations
+    }
+
+    /// The state of all limits.
+    pub fn limits(&self) -> CellTable<'_> {
+        CellTable::new(self.cells, self.tally)
+    }
+
+    /// The requests of a key that are under way.
+    pub fn under_way(&self) -> InFlight<'_, impl Iterator<Item = u64> + Clone + '_> {
+        InFlight {
+            table: self.limits(),
+            lives: self.regions.iter().map(Region::life),
+        }
     }
 
     /// The key of this instance's hashes.

@@ -1,6 +1,6 @@
 //! Endpoints and breakers for Cython. As in `capi`, all pointers are trusted.
 
-use super::bytes;
+use super::{bytes, GwSegment};
 use gateway_core::balancer::hash_key;
 use gateway_core::breaker::{Admission, Breaker, Outcome};
 use gateway_core::endpoint_set::EndpointSet;
@@ -164,4 +164,15 @@ pub unsafe extern "C" fn gw_breaker_report(
     // SAFETY: the caller's promise.
     let entered = unsafe { &*breaker }.report(ticket, outcome, now_ms, random);
     entered.map_or(-1, |state| state as i32)
+}
+
+/// Share of a canary in permille; -1: as configured.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_canary_share(segment: *const GwSegment, label: u32) -> i32 {
+    // SAFETY: the caller's promise.
+    let share = unsafe { &*segment }.upstreams().share(label);
+    share.map_or(-1, |permille| permille as i32)
 }

@@ -68,6 +68,8 @@ class SegmentModel:
                 }
                 for service in sorted(services)
             },
+            "limits": {},
+            "limit_evictions": 0,
             "series": self._series(),
             "heartbeats": [slot.beat_ms for slot in self.slots],
             "labels_dropped": 0,

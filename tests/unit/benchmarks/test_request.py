@@ -1,6 +1,8 @@
 import base64
 import json
 
+import jwt
+
 from benchmarks.macro import request
 
 
@@ -15,4 +17,12 @@ def test_the_token_is_a_jwt_and_always_the_same() -> None:
     head, _, signature = request.bearer_token().split(".")
     assert json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["alg"] == "RS256"
     assert len(signature) == 342
+    claims = jwt.decode(
+        request.bearer_token(),
+        jwt.PyJWKSet.from_json(request.key_set())[request.KEY_ID],
+        algorithms=["RS256"],
+        audience=request.AUDIENCE,
+        issuer=request.ISSUER,
+    )
+    assert claims["sub"] == "u_102"
     assert request.bearer_token() == request.bearer_token()

@@ -6,7 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.config import Loaded, load
+from gateway.config import Config, Loaded, load
+from gateway.config import stored as stored_module
+from gateway.config.checks import Finding
 from gateway.config.stored import Kind, Stored, StoredSection, merge
 
 TEXT = """\
@@ -107,6 +109,20 @@ def test_of_two_equal_rows_the_first_serves(file: Loaded) -> None:
 
 def test_names_are_plain(file: Loaded) -> None:
     assert "is not a name" in problems(file, service("a.b"))["a.b"]
+
+
+def test_rows_that_break_the_file_are_found_one_by_one(
+    file: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many(config: Config, data: Any) -> list[Finding]:
+        return [(("routes", 0), "has too many neighbours")] if len(config.routes) > 3 else []
+
+    monkeypatch.setattr(stored_module, "findings", too_many)
+    rows = [row("route", name, path=f"/{name}", service="web") for name in ("x", "y", "z")]
+    assert problems(file, *rows) == {
+        "z": "routes[0]: has too many neighbours",
+        "y": "routes[0]: has too many neighbours",
+    }
 
 
 def test_many_bad_rows_at_once(file: Loaded) -> None:

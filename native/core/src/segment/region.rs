@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::key_table::KeyTable;
 use super::labels::{MAX_LABELS, OTHER};
-use crate::metrics::{self, Kind, BUCKETS, METHODS, METRICS_OVERFLOW, SERVICE, WORKER};
+use crate::metrics::{self, Kind, BUCKETS, LIMIT, METHODS, METRICS_OVERFLOW, SERVICE, WORKER};
 
 /// Series of one process: 10,000 routes with one method and one status. A table that is full to
 /// three quarters is probed about 2.5 times for a key that it has, 8.5 times for one that it lacks.
@@ -34,13 +34,26 @@ struct ServiceCell {
     values: [AtomicU64; SERVICE.len()],
 }
 
+/// Limits on routes that one process counts apart.
+pub const LIMITS_LIMIT: usize = LIMITS_SIZE / 2;
+const LIMITS_SIZE: usize = 2048;
+
+#[repr(C, align(32))]
+struct LimitCell {
+    values: [AtomicU64; LIMIT.len()],
+}
+
 #[repr(C, align(64))]
 pub struct Region {
     /// Milliseconds of the clock that the processes agree on; 0 before the first one.
     beat_ms: AtomicU64,
+    /// Goes up when the process in this slot has died.
+    life: AtomicU64,
     counters: [AtomicU64; WORKER.len()],
     service_keys: KeyTable<SERVICES_SIZE>,
     services: [ServiceCell; SERVICES_SIZE],
+    limit_keys: KeyTable<LIMITS_SIZE>,
+    limits: [LimitCell; LIMITS_SIZE],
     series_keys: KeyTable<SERIES_SIZE>,
     series: [SeriesCell; SERIES_SIZE],
     /// Requests in flight by the label of their endpoint, and of their service.
@@ -89,6 +102,12 @@ impl SeriesKey {
             status: field(0, 0xFFFF),
         }
     }
+}
+
+/// Bit 63 set, so that no key is 0; ids of labels are far below it.
+#[inline]
+fn limit_key(policy: u32, route: u32) -> u64 {
+    1 << 63 | u64::from(policy) << 32 | u64::from(route)
 }
 
 /// For the one writer of `value`.
@@ -176,6 +195,19 @@ impl Region {
         count.map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
+    /// Adds to a counter of a policy on a route: a row of `metrics::LIMIT`.
+    #[inline]
+    pub fn limit_add(&self, policy: u32, route: u32, counter: usize, delta: i64) {
+        let position = self
+            .limit_keys
+            .position(limit_key(policy, route), LIMITS_LIMIT)
+            .or_else(|| self.overflow(&self.limit_keys, limit_key(OTHER, OTHER)));
+        let cell = position.and_then(|at| self.limits.get(at));
+        if let Some(value) = cell.and_then(|cell| cell.values.get(counter)) {
+            raise(value, delta as u64);
+        }
+    }
+
     pub fn beat(&self, now_ms: u64) {
         self.beat_ms.store(now_ms, Ordering::Relaxed);
     }
@@ -184,8 +216,14 @@ impl Region {
         self.beat_ms.load(Ordering::Relaxed)
     }
 
+    /// Which process it is that writes here, of all that ever did.
+    pub fn life(&self) -> u64 {
+        self.life.load(Ordering::Relaxed)
+    }
+
     /// After the writer has died: what it had open is closed. Counters stay; they never go back.
     pub fn reset_gauges(&self) {
+        self.life.fetch_add(1, Ordering::Relaxed);
         let reset = |metric: &metrics::Metric, value: &AtomicU64| {
             if metric.kind == Kind::Gauge {
                 value.store(0, Ordering::Relaxed);
@@ -216,6 +254,15 @@ impl Region {
             let values = &self.services[at].values;
             let read = std::array::from_fn(|row| values[row].load(Ordering::Relaxed));
             ((key - 1) as u32, read)
+        })
+    }
+
+    /// Policy, route and values of each limit that was counted.
+    pub fn limits(&self) -> impl Iterator<Item = (u32, u32, [u64; LIMIT.len()])> + '_ {
+        self.limit_keys.entries().map(|(at, key)| {
+            let values = &self.limits[at].values;
+            let read = std::array::from_fn(|row| values[row].load(Ordering::Relaxed));
+            ((key >> 32) as u32 & !(1 << 31), key as u32, read)
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::region::SeriesKey;
 use super::Segment;
-use crate::metrics::{Metric, Total, BUCKETS, SERVICE, WORKER};
+use crate::metrics::{Metric, Total, BUCKETS, LIMIT, SERVICE, WORKER};
 
 /// What was counted under a label that was never given out is merged into "other": a scrape with two
 /// series of the same name would be refused whole.
@@ -18,6 +18,10 @@ pub struct Snapshot {
     pub counters: [i64; WORKER.len()],
     /// Service label and rows of `metrics::SERVICE`.
     pub services: BTreeMap<u32, [i64; SERVICE.len()]>,
+    /// Policy and route labels, and rows of `metrics::LIMIT`.
+    pub limits: BTreeMap<(u32, u32), [i64; LIMIT.len()]>,
+    /// Limits forgotten because their cell was needed.
+    pub limit_evictions: u64,
     pub series: BTreeMap<SeriesKey, Series>,
     /// One for each slot, ms; 0 = never.
     pub heartbeats: Vec<u64>,
@@ -42,6 +46,8 @@ impl Snapshot {
         let mut snapshot = Self {
             counters: [0; WORKER.len()],
             services: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            limit_evictions: segment.limits().evictions(),
             series: BTreeMap::new(),
             heartbeats: Vec::with_capacity(segment.regions().len()),
             labels_dropped: segment.labels_dropped(),
@@ -53,6 +59,11 @@ impl Snapshot {
                 let label = segment.labels.known(label);
                 let totals = snapshot.services.entry(label).or_insert([0; SERVICE.len()]);
                 merge(&SERVICE, totals, &values);
+            }
+            for (policy, route, values) in region.limits() {
+                let labels = (segment.labels.known(policy), segment.labels.known(route));
+                let totals = snapshot.limits.entry(labels).or_insert([0; LIMIT.len()]);
+                merge(&LIMIT, totals, &values);
             }
             for (key, buckets, sum_ns) in region.series() {
                 let key = SeriesKey {

@@ -2,6 +2,8 @@
 //! known outlives a reload of the configuration and the death of any process.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::labels::MAX_LABELS;
 use crate::breaker::BreakerCell;
 use crate::endpoint::EndpointCell;
@@ -11,6 +13,8 @@ use crate::endpoint::EndpointCell;
 pub struct Upstreams {
     endpoints: [EndpointCell; MAX_LABELS],
     breakers: [BreakerCell; MAX_LABELS],
+    /// Share of a canary, permille plus one; 0 = as configured.
+    shares: [AtomicU32; MAX_LABELS],
 }
 
 impl Upstreams {
@@ -19,6 +23,22 @@ impl Upstreams {
         self.endpoints
             .get(label as usize)
             .unwrap_or(&self.endpoints[0])
+    }
+
+    /// Permille; None = as configured.
+    pub fn share(&self, label: u32) -> Option<u32> {
+        let share = self.shares.get(label as usize)?;
+        share.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Only the control process writes this.
+    pub fn set_share(&self, label: u32, permille: Option<u32>) {
+        if let Some(share) = self.shares.get(label as usize) {
+            share.store(
+                permille.map_or(0, |permille| permille + 1),
+                Ordering::Relaxed,
+            );
+        }
     }
 
     pub fn breaker(&self, label: u32) -> &BreakerCell {

@@ -41,6 +41,9 @@ class FakeInstance:
     def discovered(self) -> list[Report]:
         return [Report("web", "dns A web", "ok", (), time.monotonic(), 2)]
 
+    def services(self) -> list[dict[str, Any]]:
+        return [{"name": "web", "breaker": None, "endpoints": []}]
+
     def published(self) -> Publication:
         return publish(self.source.load(), len, next(self.generations), None, self.link.stored)
 

@@ -132,7 +132,9 @@ async def test_rows_in_quarantine_are_shown(admin: Admin) -> None:
 
 
 async def test_services_tell_where_their_endpoints_come_from(admin: Admin) -> None:
-    found = (await admin.call("GET", "/services/web")).json()["discovery"]
+    web = (await admin.call("GET", "/services/web")).json()
+    assert web["status"] == {"name": "web", "breaker": None, "endpoints": []}
+    found = web["discovery"]
     assert found.pop("age_s") >= 0
     assert found == {"source": "dns A web", "state": "ok", "failures": 2}
     await admin.made("/services", SHOP)

@@ -1,0 +1,80 @@
+"""A policy about how much may be called, as the Plan brings it."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from gateway.cext.exchange cimport Exchange
+from gateway.cext.principal cimport Principal
+
+
+cdef enum KeyKind:
+    KEY_USER
+    KEY_CLIENT
+    KEY_API_KEY
+    KEY_IP
+    KEY_ROUTE
+    KEY_SERVICE
+    KEY_GLOBAL
+    KEY_HEADER
+    KEY_CLAIM
+
+
+cdef enum Mode:
+    MODE_MEMORY
+    MODE_EXACT
+    MODE_LEASED
+
+
+cdef enum OnFailure:
+    FAIL_LOCAL
+    FAIL_ALLOW
+    FAIL_DENY
+
+
+cdef class Allowance:
+    """How much some callers have."""
+    cdef uint64_t salt                  # keeps the keys of different policies apart
+    cdef readonly uint32_t rule         # index in Plan.limits, for this host alone
+    cdef readonly uint32_t lease_rule   # … for what the store has granted
+    cdef readonly uint64_t limit        # in each period
+    cdef readonly uint64_t period_ms
+    cdef readonly uint64_t burst        # what may be had at once
+    cdef readonly uint64_t lease        # tokens that a host takes at most
+    cdef bytes policy                   # its item of the field RateLimit-Policy
+
+
+cdef class Tier:
+    """Callers with another allowance."""
+    cdef str test                       # scope, client, claim
+    cdef str claim
+    cdef str value
+    cdef Allowance allowance            # None: they are not limited
+
+
+cdef class RateLimit:
+    cdef readonly str name
+    cdef readonly str algorithm
+    cdef readonly uint32_t label
+    cdef str key_name                   # user, client, …
+    cdef KeyKind key
+    cdef bytes field                    # lower case, of KEY_HEADER
+    cdef str claim                      # of KEY_CLAIM
+    cdef Allowance allowance
+    cdef list tiers
+    cdef Mode mode
+    cdef OnFailure on_failure
+    cdef uint32_t weight
+    cdef uint32_t ipv6_prefix
+    cdef bint enforced
+    cdef bint early
+    cdef bint concurrent
+    cdef bytes quoted                   # the name as a structured string
+
+    cdef Allowance allowance_for(self, Principal principal)
+    cdef uint64_t key_of(self, Exchange exchange, Allowance allowance) noexcept
+    cdef uint64_t field_hash(self, Exchange exchange) noexcept
+    cdef uint64_t address_hash(self, Exchange exchange) noexcept
+    cdef void network_of(self, Exchange exchange, uint8_t* address) noexcept
+    cdef str text_of(self, Exchange exchange)
+    cdef str field_text(self, Exchange exchange)
+
+cdef tuple build_limits(list specs, segment)

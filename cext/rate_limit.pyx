@@ -1,0 +1,265 @@
+"""Whom a policy counts, and how much he has."""
+
+import ipaddress
+from urllib.parse import quote
+
+from gateway import _core
+
+from libc.stdint cimport uint8_t
+from libc.string cimport memcmp, memcpy, memset
+
+from gateway.cext.head cimport FIELD_FORWARDED_FOR, field_name, field_value, head_has, name_equals
+from gateway.cext.native cimport gw_segment_hash
+from gateway.cext.principal cimport name_hash
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int family, const char* text, void* address)
+    int AF_INET
+    int AF_INET6
+
+KEYS = {
+    "user": KEY_USER, "client": KEY_CLIENT, "api_key": KEY_API_KEY, "ip": KEY_IP, "route": KEY_ROUTE,
+    "service": KEY_SERVICE, "global": KEY_GLOBAL, "header": KEY_HEADER, "claim": KEY_CLAIM,
+}
+MODES = {"memory": MODE_MEMORY, "exact": MODE_EXACT, "leased": MODE_LEASED}
+FAILURES = {"local": FAIL_LOCAL, "allow": FAIL_ALLOW, "deny": FAIL_DENY}
+KINDS = {"token_bucket": "bucket", "sliding_window": "sliding", "fixed_window": "fixed"}
+
+cdef enum:
+    MAX_ADDRESS_TEXT = 45       # INET6_ADDRSTRLEN without its NUL
+
+
+cdef class Allowance:
+    pass
+
+
+cdef class Tier:
+    pass
+
+
+cdef tuple build_limits(list specs, segment):
+    """The policies, and the rules of all their allowances."""
+    rules = []
+    limits = [build_limit(spec, rules, segment) for spec in specs]
+    return limits, _core.Limits(rules)
+
+
+cdef RateLimit build_limit(dict spec, list rules, segment):
+    cdef RateLimit limit = RateLimit()
+    limit.name = spec["name"]
+    limit.algorithm = spec["algorithm"]
+    limit.label = spec["label"]
+    limit.key_name = spec["key"]
+    limit.key = KEYS[spec["key"]]
+    limit.field = spec["argument"].encode()
+    limit.claim = spec["argument"]
+    limit.mode = MODES[spec["mode"]]
+    limit.on_failure = FAILURES[spec["on_failure"]]
+    limit.weight = spec["weight"]
+    limit.ipv6_prefix = spec["ipv6_prefix"]
+    limit.enforced = not spec["dry_run"]
+    limit.early = spec["early"]
+    limit.concurrent = limit.algorithm == "concurrent"
+    limit.quoted = b'"%b"' % limit.name.encode()
+    limit.allowance = build_allowance(limit, spec["allowance"], rules, segment)
+    limit.tiers = [build_tier(limit, tier, rules, segment) for tier in spec["tiers"]]
+    return limit
+
+
+cdef Tier build_tier(RateLimit limit, dict spec, list rules, segment):
+    cdef Tier tier = Tier()
+    tier.test, tier.claim, tier.value = spec["test"], spec["claim"], spec["value"]
+    if spec["allowance"] is not None:
+        tier.allowance = build_allowance(limit, spec["allowance"], rules, segment)
+    return tier
+
+
+cdef Allowance build_allowance(RateLimit limit, dict spec, list rules, segment):
+    cdef Allowance allowance = Allowance()
+    allowance.limit, allowance.burst, allowance.lease = spec["limit"], spec["burst"], spec["lease"]
+    allowance.period_ms = 1000 * spec["period"]
+    # A state of another form is another cell's: a reload that changes the form begins anew.
+    is_log = limit.algorithm == "sliding_window" and allowance.limit <= _core.MAX_EXACT_WINDOW
+    form = f"{limit.name}/{limit.algorithm}/{spec['period']}/{is_log}"
+    allowance.salt = segment.hash(form.encode())
+    if limit.concurrent:
+        return allowance
+    allowance.rule = len(rules)
+    rules.append((KINDS[limit.algorithm], allowance.limit, spec["period"] * 10 ** 9, allowance.burst))
+    if allowance.lease:
+        allowance.lease_rule = len(rules)
+        rules.append(("lease", allowance.lease, 0, 0))
+    # The quota, and the seconds in which it comes back.
+    window = -(-spec["burst"] * spec["period"] // spec["limit"])
+    allowance.policy = b"%b;q=%d;w=%d" % (limit.quoted, allowance.burst, window)
+    return allowance
+
+
+cdef class RateLimit:
+    cdef Allowance allowance_for(self, Principal principal):
+        """None: not limited."""
+        cdef Tier tier
+        if principal is not None:
+            for tier in self.tiers:
+                if fits(tier, principal):
+                    return tier.allowance
+        return self.allowance
+
+    cdef uint64_t key_of(self, Exchange exchange, Allowance allowance) noexcept:
+        """A number for whom the policy counts. Who has no such name counts by his address."""
+        cdef uint64_t of = 0
+        cdef Principal principal = exchange.principal
+        if self.key == KEY_GLOBAL:
+            return mixed(allowance.salt)
+        if self.key == KEY_ROUTE:
+            return mixed(allowance.salt ^ exchange.route.label)
+        if self.key == KEY_SERVICE:
+            return mixed(allowance.salt ^ exchange.route.service_label)
+        if self.key == KEY_HEADER:
+            of = self.field_hash(exchange)
+        elif principal is not None:
+            if self.key == KEY_USER:
+                of = principal.user_hash
+            elif self.key == KEY_CLIENT:
+                of = principal.client_hash
+            elif self.key == KEY_API_KEY:
+                of = principal.key_hash
+            elif self.key == KEY_CLAIM:
+                of = name_hash(exchange.worker.segment_address, claim_text(principal, self.claim))
+        if of == 0:
+            of = self.address_hash(exchange)
+        return mixed(allowance.salt ^ of)
+
+    cdef uint64_t field_hash(self, Exchange exchange) noexcept:
+        """Of the header field's first value; 0: there is none."""
+        cdef uint32_t i
+        for i in range(exchange.request.count):
+            if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len,
+                           <const char*>self.field, len(self.field)):
+                return gw_segment_hash(
+                    exchange.worker.segment_address, <const uint8_t*>field_value(&exchange.request, i),
+                    exchange.request.fields[i].value_len)
+        return 0
+
+    cdef uint64_t address_hash(self, Exchange exchange) noexcept:
+        cdef uint8_t address[16]
+        self.network_of(exchange, address)
+        return gw_segment_hash(exchange.worker.segment_address, address, 16)
+
+    cdef void network_of(self, Exchange exchange, uint8_t* address) noexcept:
+        """The caller's address; of IPv6 the network that one subscriber has."""
+        cdef uint32_t whole = self.ipv6_prefix // 8
+        client_address(exchange, address)
+        if memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0 or whole == 16:
+            return
+        address[whole] &= <uint8_t>(0xFF00 >> (self.ipv6_prefix % 8))
+        memset(address + whole + 1, 0, 15 - whole)
+
+    cdef str text_of(self, Exchange exchange):
+        """The same as text, for a store: `user:alice`, escaped so that nothing in it is special."""
+        cdef Principal principal = exchange.principal
+        cdef uint8_t address[16]
+        cdef str text = ""
+        if self.key == KEY_GLOBAL:
+            return "global"
+        if self.key == KEY_ROUTE:
+            text = exchange.route.path
+        elif self.key == KEY_SERVICE:
+            text = exchange.route.service.name
+        elif self.key == KEY_HEADER:
+            text = self.field_text(exchange)
+        elif principal is not None:
+            if self.key == KEY_USER:
+                text = principal.user
+            elif self.key == KEY_CLIENT:
+                text = principal.client
+            elif self.key == KEY_API_KEY:
+                text = principal.key
+            elif self.key == KEY_CLAIM:
+                text = claim_text(principal, self.claim)
+        if text:
+            return f"{self.key_name}:{quote(text, safe='@/.,=+')}"
+        self.network_of(exchange, address)
+        number = ipaddress.IPv6Address((<const char*>address)[:16])
+        return f"ip:{number.ipv4_mapped or number}"
+
+    cdef str field_text(self, Exchange exchange):
+        cdef uint32_t i
+        for i in range(exchange.request.count):
+            if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len,
+                           <const char*>self.field, len(self.field)):
+                size = exchange.request.fields[i].value_len
+                return field_value(&exchange.request, i)[:size].decode("latin-1")
+        return ""
+
+
+cdef str claim_text(Principal principal, str claim):
+    value = principal.claims.get(claim)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else str(value)
+
+
+cdef bint fits(Tier tier, Principal principal) noexcept:
+    if tier.test == "scope":
+        return tier.value in principal.scopes
+    if tier.test == "client":
+        return tier.value == principal.client
+    return tier.value == claim_text(principal, tier.claim)
+
+
+cdef void client_address(Exchange exchange, uint8_t* out) noexcept:
+    """Who sent the request: behind trusted proxies, the last address that is not one of theirs."""
+    cdef uint32_t i
+    memcpy(out, exchange.peer_address, 16)
+    if not exchange.trusted or not head_has(&exchange.request, FIELD_FORWARDED_FOR):
+        return
+    for i in range(exchange.request.count, 0, -1):
+        if exchange.request.fields[i - 1].id != FIELD_FORWARDED_FOR:
+            continue
+        if not walk_back(exchange, field_value(&exchange.request, i - 1),
+                         exchange.request.fields[i - 1].value_len, out):
+            return
+
+
+cdef bint walk_back(Exchange exchange, const char* text, size_t size, uint8_t* out) noexcept:
+    """Reads a list of addresses from its end; whether it ended among trusted proxies."""
+    cdef size_t end = size, start
+    while True:
+        start = end
+        while start and text[start - 1] != 44:
+            start -= 1
+        if not read_address(text + start, end - start, out) or not exchange.plan.is_trusted(out):
+            return False
+        if start == 0:
+            return True
+        end = start - 1
+
+
+cdef bint read_address(const char* text, size_t size, uint8_t* out) noexcept:
+    """An address without a port, between blanks. Nothing is written when it is none."""
+    cdef char copy[MAX_ADDRESS_TEXT + 1]
+    cdef uint8_t found[16]
+    while size and text[0] == 32:
+        text += 1
+        size -= 1
+    while size and text[size - 1] == 32:
+        size -= 1
+    if size == 0 or size > MAX_ADDRESS_TEXT:
+        return False
+    memcpy(copy, text, size)
+    copy[size] = 0
+    if inet_pton(AF_INET6, copy, found) != 1:
+        memcpy(found, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)
+        if inet_pton(AF_INET, copy, found + 12) != 1:
+            return False
+    memcpy(out, found, 16)
+    return True
+
+
+cdef inline uint64_t mixed(uint64_t bits) noexcept:
+    """splitmix64's finaliser: all bits of a key depend on all of it. Never 0."""
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9ULL
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBULL
+    bits ^= bits >> 31
+    return bits if bits else 1

@@ -1,0 +1,292 @@
+"""Services that hang, die and fail, behind a whole instance: what their clients notice of it.
+
+Each test prints its timeline (``pytest -s``).
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.instance import Instance, eventually, fetch
+from tests.servers.timeline import Timeline, percentile
+
+ROOT = Path(__file__).parents[2]
+NORMAL_S = 0.1
+"""An answer within this is as good as before: generous, for the machine has other work."""
+
+
+class Service:
+    """A process that can be stopped, killed and started again on its port."""
+
+    def __init__(self, name: str = "done", errors: float = 0.0) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self._arguments = [str(self.port), name, str(errors)]
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.servers.plain_service", *self._arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+Start = Callable[[str], Instance]
+
+
+@pytest.fixture
+def services() -> Iterator[Callable[..., Service]]:
+    started: list[Service] = []
+
+    def start(name: str = "done", errors: float = 0.0) -> Service:
+        started.append(Service(name, errors))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.kill()
+
+
+@pytest.fixture
+def start(make_instance: Callable[..., Instance]) -> Start:
+    """Starts an instance with these services and routes."""
+
+    def begin(text: str) -> Instance:
+        instance = make_instance()
+        head = instance.config.read_text().partition("services:")[0]
+        instance.config.write_text(head + text)
+        instance.start(data_plane="compiled")
+        return instance
+
+    return begin
+
+
+def one_service(services: list[Service], settings: str) -> str:
+    endpoints = ", ".join(service.url for service in services)
+    return (
+        f"services:\n  web:\n    endpoints: [ {endpoints} ]\n{settings}"
+        'routes:\n  - { path: "/{path...}", service: web, auth: none }\n'
+    )
+
+
+def warm_up(timeline: Timeline) -> None:
+    timeline.start()
+    eventually(lambda: len(timeline.samples) > 50, "the load runs")
+
+
+def answers(timeline: Timeline, begin: float, end: float) -> Counter[str]:
+    return Counter(sample.outcome for sample in timeline.between(begin, end))
+
+
+def test_one_of_three_hangs(start: Start, services: Callable[..., Service]) -> None:
+    trio = [services() for _ in range(3)]
+    instance = start(
+        one_service(
+            trio,
+            "    timeouts: { response: 300ms }\n"
+            "    outlier: { consecutive_failures: 3, eject_for: 20s }\n"
+            "    retries: { attempts: 3, on: [ connect, reset, timeout ] }\n",
+        )
+    )
+    timeline = Timeline(instance.address("http"))
+    warm_up(timeline)
+    time.sleep(1)
+    trio[0].signal(signal.SIGSTOP)
+    hung = timeline.mark("one of three hangs")
+    time.sleep(3)
+    end = time.monotonic()
+    timeline.stop()
+    trio[0].signal(signal.SIGCONT)
+    timeline.print("one of three hangs")
+    assert percentile(timeline.between(hung + 2, end), 99) < NORMAL_S
+    assert answers(timeline, 0, end).keys() == {"200"}
+
+
+def test_all_die_and_come_back(start: Start, services: Callable[..., Service]) -> None:
+    open_for_s = 2.0
+    trio = [services() for _ in range(3)]
+    instance = start(
+        one_service(
+            trio,
+            "    breaker: { min_requests: 10, window: 2s, open_for: 2s }\n"
+            "    fallback: { status: 200, json: { resting: true } }\n",
+        )
+    )
+    timeline = Timeline(instance.address("http"), pause_s=0.01)
+    warm_up(timeline)
+    time.sleep(0.5)
+    for service in trio:
+        service.kill()
+    dead = timeline.mark("all are dead")
+    eventually(lambda: "circuit breaker of web: open" in instance.log(), "the breaker opens")
+    opened = timeline.mark("the breaker is open")
+    time.sleep(0.5)
+    metrics = fetch(instance.address("status"), "/metrics")[2].decode()
+    for service in trio:
+        service.start()
+    back = timeline.mark("all are back")
+    eventually(lambda: "circuit breaker of web: closed" in instance.log(), "the breaker closes")
+    closed = timeline.mark("the breaker is closed")
+    time.sleep(0.5)
+    end = time.monotonic()
+    timeline.stop()
+    timeline.print("all die and come back")
+    assert opened - dead < 1
+    assert 'gateway_circuit_breaker_state{service="web"} 1' in metrics
+    assert answers(timeline, opened, back).keys() == {"200 fallback"}
+    assert closed - back < open_for_s + 1
+    assert answers(timeline, closed + 0.1, end).keys() == {"200"}
+    assert "failed" not in answers(timeline, 0, end)
+
+
+def test_a_tenth_of_errors_is_hidden(start: Start, services: Callable[..., Service]) -> None:
+    trio = [services(errors=0.1) for _ in range(3)]
+    instance = start(
+        one_service(trio, "    retries: { attempts: 4, on: [ 503 ], budget: 20%, backoff: 5ms }\n")
+    )
+    timeline = Timeline(instance.address("http"), clients=16, pause_s=0.002)
+    warm_up(timeline)
+    time.sleep(4)
+    timeline.stop()
+    timeline.print("a tenth of all answers are errors")
+    count = len(timeline.samples)
+    shown = count - answers(timeline, 0, time.monotonic())["200"]
+    metrics = fetch(instance.address("status"), "/metrics")[2].decode()
+    line = next(
+        each for each in metrics.splitlines() if each.startswith("gateway_upstream_retries_total{")
+    )
+    retries = int(line.split()[-1])
+    print(f"{count} requests, {retries} retries, {shown} errors shown")
+    assert count > 1000
+    assert shown <= 0.1 * count / 100, "99 % of the errors are hidden"
+    assert retries <= 0.2 * count + 2 * 10, "the budget, and what each worker has in reserve"
+
+
+def test_a_rolling_restart_fails_no_request(start: Start, services: Callable[..., Service]) -> None:
+    trio = [services() for _ in range(3)]
+    instance = start(
+        one_service(
+            trio,
+            "    outlier: { consecutive_failures: 2, eject_for: 500ms }\n"
+            "    retries: { attempts: 4, on: [ connect, reset ], budget: 50% }\n",
+        )
+    )
+    timeline = Timeline(instance.address("http"))
+    warm_up(timeline)
+    for number, service in enumerate(trio, 1):
+        service.kill()
+        timeline.mark(f"{number} is down")
+        time.sleep(0.3)
+        service.start()
+        timeline.mark(f"{number} is back")
+        time.sleep(0.7)
+    timeline.stop()
+    timeline.print("a rolling restart")
+    assert answers(timeline, 0, time.monotonic()).keys() == {"200"}
+
+
+def test_a_dead_service_does_not_slow_its_neighbour(
+    start: Start, services: Callable[..., Service]
+) -> None:
+    live, dead = services(), services()
+    instance = start(
+        f"services:\n  live: {{ endpoints: [ {live.url} ] }}\n"
+        f"  dead:\n    endpoints: [ {dead.url} ]\n    timeouts: {{ response: 1s }}\n"
+        "    bulkhead: { max_requests: 10, max_queue: 4, queue_timeout: 100ms }\n"
+        "routes:\n  - { path: /live, service: live, auth: none }\n"
+        "  - { path: /dead, service: dead, auth: none }\n"
+    )
+    address = instance.address("http")
+    dead.signal(signal.SIGSTOP)
+    changes = []
+    for _ in range(3):  # a busy machine may disturb one of them
+        quiet = Timeline(address, path="/live", pause_s=0)
+        warm_up(quiet)
+        time.sleep(1)
+        quiet.stop()
+        beside, hanging = (
+            Timeline(address, path="/live", pause_s=0),
+            Timeline(address, 32, 0.02, "/dead"),
+        )
+        hanging.start()
+        warm_up(beside)
+        time.sleep(1)
+        beside.stop()
+        hanging.stop()
+        p99s = [percentile(each.samples, 99) * 1e3 for each in (quiet, beside)]
+        changes.append(p99s[1] / p99s[0] - 1)
+        refused = Counter(sample.outcome for sample in hanging.samples)
+        print(f"p99 of the live one: alone {p99s[0]:.2f} ms, beside the dead one {p99s[1]:.2f} ms")
+        print(f"the dead one: {dict(refused)}")
+        if changes[-1] < 0.1:
+            break
+    dead.signal(signal.SIGCONT)
+    assert min(changes) < 0.1, changes
+    assert refused["503"] > 0
+
+
+def ask(address: tuple[str, int], users: range) -> Counter[str]:
+    """One request for each user, pipelined; who answered."""
+    seen: Counter[str] = Counter()
+    with socket.create_connection(address, timeout=10) as link, link.makefile("rb") as answers:
+        for begin in range(users.start, users.stop, 100):
+            batch = range(begin, min(begin + 100, users.stop))
+            link.sendall(
+                b"".join(b"GET / HTTP/1.1\r\nHost: a\r\nX-User-Id: %d\r\n\r\n" % n for n in batch)
+            )
+            for _ in batch:
+                while (line := answers.readline().lower()) != b"\r\n":
+                    if line.startswith(b"content-length:"):
+                        length = int(line.split(b":")[1])
+                seen[answers.read(length).decode()] += 1
+    return seen
+
+
+def test_a_canary_that_fails_is_rolled_back(start: Start, services: Callable[..., Service]) -> None:
+    stable, new = services("stable"), services("canary")
+    instance = start(
+        f"services:\n  stable: {{ endpoints: [ {stable.url} ] }}\n"
+        f"  new: {{ endpoints: [ {new.url} ] }}\n"
+        "routes:\n"
+        '  - path: "/{path...}"\n'
+        "    service: stable\n"
+        "    auth: none\n"
+        "    split: [ { service: stable, weight: 95 }, { service: new, weight: 5 } ]\n"
+        "    split_by: { header: X-User-Id }\n"
+        "    canary: { service: new, min_requests: 50 }\n"
+    )
+    address = instance.address("http")
+    shares = ask(address, range(20_000))
+    print(f"\n20,000 users: {dict(shares)}")
+    assert 0.04 < shares["canary"] / 20_000 < 0.06
+    assert ask(address, range(2000)) == ask(address, range(2000)), "each user stays where he is"
+    new.kill()
+    began = time.monotonic()
+    refused = ask(address, range(20_000, 23_000))
+    instance.wait_for_log("canary new on /{path...} rolled back")
+    print(f"the canary is dead: rolled back after {time.monotonic() - began:.1f} s")
+    assert sum(refused.values()) == 3000
+    assert ask(address, range(23_000, 26_000)) == {"stable": 3000}
