@@ -22,6 +22,7 @@ from gateway.cext.native cimport GW_FAILURE, GW_SUCCESS
 from gateway.cext.plan cimport GO, Verdict
 from gateway.cext.refusal cimport (
     BODY_TOO_LARGE,
+    INSUFFICIENT_SCOPE,
     METHOD_NOT_ALLOWED,
     NO_CODE,
     UPSTREAM_TIMEOUT,
@@ -159,7 +160,7 @@ cdef class Exchange:
         self.deadline_ms = self.total_ms = NEVER
         self.deadline_code = UPSTREAM_TIMEOUT
         self.path.size = 0
-        self.trusted = self.plan.trusted_count != 0 and self.plan.is_trusted(self.peer_address)
+        self.trusted = self.plan.trusted.count != 0 and self.plan.trusted.holds(self.peer_address)
         self.choose_correlation_id()
         self.worker.exchanges += 1
 
@@ -229,7 +230,7 @@ cdef class Exchange:
         buffer_put(&fields, b"Content-Type: application/json\r\n", 32)
         if code == METHOD_NOT_ALLOWED:
             write_allow(self, &fields)
-        elif row.status == 401 or row.status == 403:
+        elif row.status == 401 or code == INSUFFICIENT_SCOPE:
             write_challenge(self, code, &fields)
         if self.retry_after_s == 0 and row.status == 503:
             self.retry_after_s = RETRY_AFTER_S

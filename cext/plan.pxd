@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.native cimport GwLimits, GwRoutes
+from gateway.cext.networks cimport Networks
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.service cimport Service
 from gateway.cext.split cimport Split
@@ -21,11 +22,6 @@ cdef enum:
     MAX_STAGES = 8
 
 
-cdef struct Network:
-    uint8_t address[16]     # IPv4 as ::ffff:a.b.c.d
-    uint32_t prefix         # bits
-
-
 cdef class Route:
     cdef readonly str path
     cdef uint32_t label
@@ -41,6 +37,8 @@ cdef class Route:
     cdef bint forwards_token        # the service sees the bearer token that was verified
     cdef Scopes scopes              # or None
     cdef uint32_t grant             # number of the like of `scopes` among the plan's, below 64; 0 = too many
+    cdef Networks allow             # who may use it; empty: everybody. None: neither is asked
+    cdef Networks deny              # who may not
     cdef list early_limits          # of RateLimit, asked before authentication
     cdef list limits                # of RateLimit
     cdef uint32_t weight            # what a request costs
@@ -67,6 +65,4 @@ cdef class Plan:
     cdef uint64_t idle_ms
     cdef int workers                # of the instance
     cdef uint32_t connection_limit  # of this worker
-    cdef Network* trusted
-    cdef size_t trusted_count
-    cdef bint is_trusted(self, const uint8_t* address) noexcept
+    cdef Networks trusted           # server.trusted_proxies

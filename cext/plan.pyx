@@ -1,6 +1,5 @@
 """Builds a Plan from the JSON that the control process publishes."""
 
-import ipaddress
 import json
 
 import orjson
@@ -8,11 +7,10 @@ import orjson
 from gateway import _core
 
 from libc.stdint cimport uintptr_t
-from libc.stdlib cimport abort, free, malloc
-from libc.string cimport memcmp, memcpy
 
 from gateway.cext.authentication cimport CREDENTIAL_API_KEY, CREDENTIAL_JWT
 from gateway.cext.clock cimport milliseconds
+from gateway.cext.networks cimport Networks
 from gateway.cext.rate_limit cimport RateLimit, build_limits
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.stages cimport compile_stages, respond_health
@@ -47,6 +45,9 @@ cdef Route build_route(dict spec, list services, list limits, dict grants):
     elif spec["replace_prefix"]:
         route.cut, route.put = (part.rstrip("/").encode() for part in spec["replace_prefix"])
     set_callers(route, spec, grants)
+    if spec["allow"] or spec["deny"]:
+        route.allow = Networks(spec["allow"])
+        route.deny = Networks(spec["deny"])
     route.weight = spec["rate_limit_weight"]
     for index in spec["rate_limits"]:
         (route.early_limits if (<RateLimit>limits[index]).early else route.limits).append(limits[index])
@@ -102,32 +103,4 @@ cdef class Plan:
         self.idle_ms = milliseconds(limits["idle_timeout"])
         self.workers = server["workers"]
         self.connection_limit = max(1, -(-limits["connections"] // server["workers"]))
-        self.set_trusted(server["trusted_proxies"])
-
-    def __dealloc__(self):
-        free(self.trusted)
-
-    def set_trusted(self, networks: list) -> None:
-        self.trusted = <Network*>malloc(max(1, len(networks)) * sizeof(Network))
-        if self.trusted == NULL:
-            abort()
-        for text in networks:
-            network = ipaddress.ip_network(text, strict=False)
-            packed, prefix = network.network_address.packed, network.prefixlen
-            if network.version == 4:
-                packed, prefix = bytes(10) + b"\xff\xff" + packed, prefix + 96
-            memcpy(self.trusted[self.trusted_count].address, <const char*>packed, 16)
-            self.trusted[self.trusted_count].prefix = prefix
-            self.trusted_count += 1
-
-    cdef bint is_trusted(self, const uint8_t* address) noexcept:
-        """Whether a peer (16 bytes, IPv4 mapped) stands in `server.trusted_proxies`."""
-        cdef size_t i
-        cdef uint32_t whole, rest
-        for i in range(self.trusted_count):
-            whole = self.trusted[i].prefix // 8
-            rest = self.trusted[i].prefix % 8
-            if memcmp(self.trusted[i].address, address, whole) == 0 and (
-                    rest == 0 or (self.trusted[i].address[whole] ^ address[whole]) >> (8 - rest) == 0):
-                return True
-        return False
+        self.trusted = Networks(server["trusted_proxies"])

@@ -6,16 +6,12 @@ from urllib.parse import quote
 from gateway import _core
 
 from libc.stdint cimport uint8_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
-from gateway.cext.head cimport FIELD_FORWARDED_FOR, field_name, field_value, head_has, name_equals
+from gateway.cext.head cimport field_name, field_value, name_equals
 from gateway.cext.native cimport gw_segment_hash
+from gateway.cext.networks cimport client_address
 from gateway.cext.principal cimport name_hash
-
-cdef extern from "<arpa/inet.h>" nogil:
-    int inet_pton(int family, const char* text, void* address)
-    int AF_INET
-    int AF_INET6
 
 KEYS = {
     "user": KEY_USER, "client": KEY_CLIENT, "api_key": KEY_API_KEY, "ip": KEY_IP, "route": KEY_ROUTE,
@@ -24,9 +20,6 @@ KEYS = {
 MODES = {"memory": MODE_MEMORY, "exact": MODE_EXACT, "leased": MODE_LEASED}
 FAILURES = {"local": FAIL_LOCAL, "allow": FAIL_ALLOW, "deny": FAIL_DENY}
 KINDS = {"token_bucket": "bucket", "sliding_window": "sliding", "fixed_window": "fixed"}
-
-cdef enum:
-    MAX_ADDRESS_TEXT = 45       # INET6_ADDRSTRLEN without its NUL
 
 
 cdef class Allowance:
@@ -206,55 +199,6 @@ cdef bint fits(Tier tier, Principal principal) noexcept:
     if tier.test == "client":
         return tier.value == principal.client
     return tier.value == claim_text(principal, tier.claim)
-
-
-cdef void client_address(Exchange exchange, uint8_t* out) noexcept:
-    """Who sent the request: behind trusted proxies, the last address that is not one of theirs."""
-    cdef uint32_t i
-    memcpy(out, exchange.peer_address, 16)
-    if not exchange.trusted or not head_has(&exchange.request, FIELD_FORWARDED_FOR):
-        return
-    for i in range(exchange.request.count, 0, -1):
-        if exchange.request.fields[i - 1].id != FIELD_FORWARDED_FOR:
-            continue
-        if not walk_back(exchange, field_value(&exchange.request, i - 1),
-                         exchange.request.fields[i - 1].value_len, out):
-            return
-
-
-cdef bint walk_back(Exchange exchange, const char* text, size_t size, uint8_t* out) noexcept:
-    """Reads a list of addresses from its end; whether it ended among trusted proxies."""
-    cdef size_t end = size, start
-    while True:
-        start = end
-        while start and text[start - 1] != 44:
-            start -= 1
-        if not read_address(text + start, end - start, out) or not exchange.plan.is_trusted(out):
-            return False
-        if start == 0:
-            return True
-        end = start - 1
-
-
-cdef bint read_address(const char* text, size_t size, uint8_t* out) noexcept:
-    """An address without a port, between blanks. Nothing is written when it is none."""
-    cdef char copy[MAX_ADDRESS_TEXT + 1]
-    cdef uint8_t found[16]
-    while size and text[0] == 32:
-        text += 1
-        size -= 1
-    while size and text[size - 1] == 32:
-        size -= 1
-    if size == 0 or size > MAX_ADDRESS_TEXT:
-        return False
-    memcpy(copy, text, size)
-    copy[size] = 0
-    if inet_pton(AF_INET6, copy, found) != 1:
-        memcpy(found, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)
-        if inet_pton(AF_INET, copy, found + 12) != 1:
-            return False
-    memcpy(out, found, 16)
-    return True
 
 
 cdef inline uint64_t mixed(uint64_t bits) noexcept:

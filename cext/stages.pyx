@@ -22,8 +22,10 @@ from gateway.cext.native cimport (
     gw_routes_allow,
     gw_routes_match,
 )
+from gateway.cext.networks cimport client_address
 from gateway.cext.plan cimport GO, REFUSED, Stage
 from gateway.cext.refusal cimport (
+    ADDRESS_DENIED,
     BAD_PATH,
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
@@ -35,6 +37,8 @@ from gateway.cext.refusal cimport (
 cdef void compile_stages(Route route) noexcept:
     """The order, once."""
     route.stage_count = 0
+    if route.allow is not None:
+        add(route, check_address)
     if route.early_limits:
         add(route, limit_early)
     if route.accept:
@@ -131,6 +135,16 @@ cdef void write_allow(Exchange exchange, Buffer* fields) noexcept:
     buffer_put(fields, b"Allow: ", 7)
     buffer_put(fields, <const char*>methods, size)
     buffer_put(fields, b"\r\n", 2)
+
+
+cdef Verdict check_address(Exchange exchange) noexcept:
+    """Whether the caller's network may use the route; what is denied wins."""
+    cdef Route route = exchange.route
+    cdef uint8_t address[16]
+    client_address(exchange, address)
+    if route.deny.holds(address) or (route.allow.count and not route.allow.holds(address)):
+        return refuse(exchange, ADDRESS_DENIED)
+    return GO
 
 
 cdef Verdict transform(Exchange exchange) noexcept:

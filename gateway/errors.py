@@ -88,4 +88,5 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("no_healthy_endpoint", 503, "upstream", True, False, "Service has no healthy endpoint"),
     Refusal("rate_limited", 429, "downstream", True, False, "Rate limit exceeded"),
     Refusal("limiter_unavailable", 503, "internal", True, False, "Rate limits cannot be checked"),
+    Refusal("address_denied", 403, "downstream", False, False, "Not from this address"),
 )

@@ -93,6 +93,8 @@ def _route(
         scopes=route.scopes.all,
         any_scopes=route.scopes.any,
         forward_token=route.forward_token,
+        allow=route.networks.allow,
+        deny=route.networks.deny,
         rate_limits=limits,
         rate_limit_weight=route.rate_limit_weight,
     )

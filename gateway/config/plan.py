@@ -254,6 +254,9 @@ class PlannedRoute:
     any_scopes: tuple[str, ...]
     """… and one of these."""
     forward_token: bool
+    allow: tuple[str, ...]
+    """Networks that may use it; empty means all."""
+    deny: tuple[str, ...]
     rate_limits: tuple[int, ...]
     """Indexes in `Plan.rate_limits`."""
     rate_limit_weight: int

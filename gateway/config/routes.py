@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
+from gateway.config.addresses import Network
 from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_pattern
 from gateway.config.request_key import RequestKey, Token
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
     Flag,
+    Many,
     OneOrMany,
     OptionalShare,
     OptionalSize,
@@ -184,6 +186,15 @@ class Canary(Section):
     """So much longer its answers may take on average (`50%`); `off`: that does not matter."""
 
 
+class RouteNetworks(Section):
+    """From where a route may be used: the client's address, behind trusted proxies."""
+
+    allow: Many[Network] = ()
+    """Only from these networks. Without it, from all."""
+    deny: Many[Network] = ()
+    """Not from these, whatever `allow` says."""
+
+
 class Route(Section):
     """Which requests go to which service. The most specific route wins, wherever it stands."""
 
@@ -226,6 +237,8 @@ class Route(Section):
     """Whether the service gets the verified bearer token as well. API keys never go on."""
     limits: RouteLimits = RouteLimits()
     """Limits of this route, in place of the server's."""
+    networks: RouteNetworks = RouteNetworks()
+    """From where the route may be used."""
     rate_limits: OneOrMany[Text] = ()
     """Names of the policies that hold here, beside those that hold everywhere."""
     rate_limit_weight: Annotated[int, Ge(1), Le(10_000), WholeNumber] = 1

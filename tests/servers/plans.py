@@ -104,6 +104,8 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "scopes": [],
         "any_scopes": [],
         "forward_token": True,
+        "allow": [],
+        "deny": [],
         "rate_limits": [],
         "rate_limit_weight": 1,
         "body": None,  # None: the server's limit, filled in by plan()

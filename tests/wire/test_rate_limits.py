@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from http_sfv.list import List
 
 from tests.servers.plans import plan, rate_limit, route, service
 from tests.servers.upstream import OK, REQUEST, Do
@@ -99,10 +100,42 @@ def test_an_unknown_peer_cannot_choose_its_address(gateway: Any, echo: Any) -> N
         assert client.get("/", "X-Forwarded-For: 192.0.2.2").status == 429
 
 
+def test_networks_may_be_allowed_and_denied(gateway: Any, echo: Any) -> None:
+    networks = {"allow": ["192.0.2.0/24", "2001:db8::/32"], "deny": ["192.0.2.128/25"]}
+    compiled = limited(echo, **networks)
+    compiled["server"]["trusted_proxies"] = ["127.0.0.0/8"]
+    callers = {
+        "192.0.2.1": 200, "192.0.2.129": 403, "198.51.100.1": 403, "2001:db8::5": 200,
+    }  # fmt: skip
+    with gateway(compiled).connect() as client:
+        for caller, status in callers.items():
+            answer = client.get("/", f"X-Forwarded-For: {caller}")
+            assert answer.status == status, caller
+            if status == 403:
+                check_error(answer, 403, "address_denied")
+
+
 def test_a_route_has_a_weight(gateway: Any, echo: Any) -> None:
     running = gateway(limited(echo, rate_limit(limit=10, period=3600), rate_limit_weight=4))
     with running.connect() as client:
         assert [client.get().status for _ in range(4)] == [200, 200, 429, 429]
+
+
+def test_a_parser_of_structured_fields_reads_ours(gateway: Any, echo: Any) -> None:
+    """Fields of draft-ietf-httpapi-ratelimit-headers-10: lists of strings with parameters."""
+    wide = rate_limit("wide", limit=10, period=3600)
+    narrow = rate_limit("narrow.v2", limit=2, period=60, burst=5)
+    with gateway(limited(echo, wide, narrow)).connect() as client:
+        answers = [client.get() for _ in range(6)]
+    for answer, left in zip(answers, [4, 3, 2, 1, 0, 0], strict=True):
+        policies, state = List(), List()
+        policies.parse((answer.get("ratelimit-policy") or "").encode())
+        state.parse((answer.get("ratelimit") or "").encode())
+        read = {item.value: dict(item.params) for item in policies}
+        assert read == {"wide": {"q": 10, "w": 3600}, "narrow.v2": {"q": 5, "w": 150}}
+        [item] = state
+        assert (item.value, item.params["r"]) == ("narrow.v2", left)
+        assert 0 < item.params["t"] <= 150
 
 
 def test_tokens_come_back(gateway: Any, echo: Any) -> None:

@@ -127,11 +127,9 @@ impl<'a> CellTable<'a> {
         let taken = cell
             .key
             .compare_exchange(owner, key, order, Ordering::Relaxed);
-        if taken.is_ok() {
-            if in_use {
-                self.tally.evictions.fetch_add(1, Ordering::Relaxed);
-                cell.empty_at.store(now + GRACE, Ordering::Release);
-            }
+        if taken.is_ok() && in_use {
+            self.tally.evictions.fetch_add(1, Ordering::Relaxed);
+            cell.empty_at.store(now + GRACE, Ordering::Release);
         }
     }
 }
