@@ -21,6 +21,10 @@ ROOT = Path(__file__).parents[2]
 NORMAL_S = 0.1
 """An answer within this is as good as before: generous, for the machine has other work."""
 
+ROUNDS = 4
+NOISE_MS = 0.5
+"""What two rounds of a load in Python differ by on an idle machine."""
+
 
 class Service:
     """A process that can be stopped, killed and started again on its port."""
@@ -221,30 +225,27 @@ def test_a_dead_service_does_not_slow_its_neighbour(
     )
     address = instance.address("http")
     dead.signal(signal.SIGSTOP)
-    changes = []
-    for _ in range(3):  # a busy machine may disturb one of them
-        quiet = Timeline(address, path="/live", pause_s=0)
-        warm_up(quiet)
-        time.sleep(1)
-        quiet.stop()
-        beside, hanging = (
-            Timeline(address, path="/live", pause_s=0),
-            Timeline(address, 32, 0.02, "/dead"),
-        )
-        hanging.start()
-        warm_up(beside)
-        time.sleep(1)
-        beside.stop()
+    hanging = Timeline(address, clients=16, pause_s=0.1, path="/dead")
+    p99s_ms: dict[str, list[float]] = {"alone": [], "beside": []}
+    for _ in range(ROUNDS):
+        for side in p99s_ms:
+            if side == "beside":
+                hanging.start()
+                time.sleep(0.2)
+            live_one = Timeline(address, path="/live", pause_s=0)
+            warm_up(live_one)
+            time.sleep(0.5)
+            live_one.stop()
+            p99s_ms[side].append(percentile(live_one.samples, 99) * 1e3)
+            assert {sample.outcome for sample in live_one.samples} == {"200"}
         hanging.stop()
-        p99s = [percentile(each.samples, 99) * 1e3 for each in (quiet, beside)]
-        changes.append(p99s[1] / p99s[0] - 1)
-        refused = Counter(sample.outcome for sample in hanging.samples)
-        print(f"p99 of the live one: alone {p99s[0]:.2f} ms, beside the dead one {p99s[1]:.2f} ms")
-        print(f"the dead one: {dict(refused)}")
-        if changes[-1] < 0.1:
-            break
     dead.signal(signal.SIGCONT)
-    assert min(changes) < 0.1, changes
+    refused = Counter(sample.outcome for sample in hanging.samples)
+    for side, values in p99s_ms.items():
+        print(f"p99 of the live one, {side}: {', '.join(f'{value:.2f}' for value in values)} ms")
+    print(f"the dead one: {dict(refused)}")
+    # The least disturbed round of each: the machine has other work, and so has this process.
+    assert min(p99s_ms["beside"]) < 1.1 * min(p99s_ms["alone"]) + NOISE_MS
     assert refused["503"] > 0
 
 
