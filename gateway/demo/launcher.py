@@ -17,6 +17,7 @@ import uvloop
 from gateway.config import ConfigError
 from gateway.control.publish import ConfigSource
 from gateway.control.serve import serve
+from gateway.demo.login import log_in
 from gateway.demo.services import SERVICES
 from gateway.listener import Listener
 from gateway.supervisor import start
@@ -48,11 +49,22 @@ server:
   workers: {workers}
   log: {{ access: {access_log}, format: console }}
 store: {{ url: "sqlite:///{run_dir}/gateway.db" }}
+auth: {{ issuer: "http://{http}", access_token_ttl: 12h }}
 services:
 {services}
+rate_limits:
+  five_a_minute: {{ algorithm: sliding_window, key: ip, rate: 5/min }}
 routes:
 {routes}
 """
+
+
+OPEN = "auth: none"
+POLICIES = {
+    "identity": "auth: required, scopes: [read]",
+    "commerce": "auth: none, rate_limits: [five_a_minute]",
+}
+"""What the routes of a service ask for; of the others, nothing."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +191,8 @@ def _write_config(directory: Path, listeners: Mapping[str, Listener], options: D
                 for name, listener in listeners.items()
             ),
             routes="\n".join(
-                f'  - {{ path: "/{name}/{{path...}}", service: {name}, '
-                f"strip_prefix: /{name}, auth: none }}"
+                f'  - {{ path: "/{name}/{{path...}}", service: {name}, strip_prefix: /{name}, '
+                f"{POLICIES.get(name, OPEN)} }}"
                 for name in listeners
             ),
         )
@@ -202,8 +214,11 @@ def _greet(run_dir: Path, processes: _Processes, say: Callable[[str], None]) -> 
     else:
         raise StartError(f"the gateway was not ready within {START_TIMEOUT_S:.0f} s")
     url = f"http://{status['addresses']['server.http']}"
+    token = log_in(run_dir, url, deadline)
     say("")
     say("Try (Ctrl-C ends everything):")
-    say(f"  curl -i {url}/content/courses")
-    say(f"  curl {url}/identity/echo            # what the service received")
-    say(f"  curl -N {url}/live-classes/classes/1/events")
+    say(f"  curl -i {url}/content/courses                  # open to everybody")
+    say(f'  curl -i -H "Authorization: Bearer $(cat {token})" {url}/identity/echo')
+    say(
+        f"  curl -s -o /dev/null -w '%{{http_code}}\\n' '{url}/commerce/prices?n=[1-7]'   # five pass"
+    )

@@ -347,6 +347,8 @@ class Supervisor:
                 reply.done(True, status=self.status())
             case "health":
                 reply.done(self.healthy, state=self.state)
+            case "reload" if self.drain is not None:
+                reply.done(False, error=DRAINING)
             case "reload":
                 self._reload(lambda outcome: reply.done(**asdict(outcome)))
             case "drain" | "stop":

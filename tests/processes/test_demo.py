@@ -1,7 +1,6 @@
 """``gateway demo``, alone and with a gateway in front."""
 
 import contextlib
-import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -53,19 +52,24 @@ def test_the_services_alone(tmp_path: Path, number: signal.Signals) -> None:
 def test_the_lines_that_it_prints_work(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running(log, "--with-gateway", "--workers", "1", *FREE) as process:
-        eventually(lambda: "/events" in log.read_text(), "the lines to try", deadline_s=30)
+        eventually(lambda: "/prices" in log.read_text(), "the lines to try", deadline_s=30)
         lines = [line for line in log.read_text().splitlines() if line.startswith("  curl")]
         assert len(lines) == 3
         answers = [
-            subprocess.run(
-                shlex.split(line, comments=True), capture_output=True, text=True, timeout=20
-            ).stdout
+            subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=20).stdout
             for line in lines
         ]
         assert "200 OK" in answers[0]
         assert "x-correlation-id" in answers[0].lower()
-        assert "x-forwarded-for" in answers[1]
-        assert answers[2].count("event: attendance") == 5
+        assert "200 OK" in answers[1]
+        assert "x-user-id" in answers[1], "the service knows who is calling"
+        assert answers[2].split() == ["200"] * 5 + ["429"] * 2
+        url = lines[0].split()[2].removesuffix("/content/courses")
+        stream = ["curl", "-sN", f"{url}/live-classes/classes/1/events"]
+        events = subprocess.run(stream, capture_output=True, text=True, timeout=20).stdout
+        assert events.count("event: attendance") == 5
+        refused = subprocess.run(["curl", "-s", f"{url}/identity/echo"], capture_output=True)
+        assert b"authentication_required" in refused.stdout
         pids = children(process.pid)
         assert len(pids) == 6 + 3
         process.send_signal(signal.SIGTERM)
@@ -76,7 +80,7 @@ def test_the_lines_that_it_prints_work(tmp_path: Path) -> None:
 def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running(log, "--with-gateway", "--workers", "1", *FREE) as process:
-        eventually(lambda: "/events" in log.read_text(), "the lines to try", deadline_s=30)
+        eventually(lambda: "/prices" in log.read_text(), "the lines to try", deadline_s=30)
         pids = children(process.pid)
         process.kill()
         process.wait(15)

@@ -5,6 +5,7 @@ mod measure;
 use gateway_core::limiter::{Ask, Cell, CellTable, Limits, Quota, Rule, Tally, DEFAULT_CELLS};
 use measure::measure;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -58,5 +59,22 @@ fn main() {
             limits.acquire(&table, &asks, SECOND + call * 20, &mut out);
         });
     }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut out = [Quota::default()];
+            for call in 0.. {
+                limits.acquire(&table, &[ask(0, 77 << 56)], SECOND + call * 20, &mut out);
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        measure("bucket, one key, two processors", |call| {
+            let asks = [ask(0, black_box(77 << 56))];
+            limits.acquire(&table, &asks, SECOND + call * 20, &mut out);
+        });
+        done.store(true, Ordering::Relaxed);
+    });
     println!("{} evictions", table.evictions());
 }

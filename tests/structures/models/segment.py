@@ -76,7 +76,7 @@ class SegmentModel:
         }
 
     def _counters(self, slots: list[Counters]) -> dict[str, int]:
-        combine = {"plan_generation": max}
+        combine = {"plan_generation": max, "rate_limit_fallback": max}
         return {
             name: combine.get(name, sum)(counters[name] for counters in slots)
             for name, _, _ in WORKER_METRICS

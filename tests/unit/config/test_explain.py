@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gateway.config import Config, load
 from gateway.config.compile import compile_plan
 from gateway.config.explain import PATH_ERRORS, Query, explain, upstream_path
+from gateway.config.internal import INTERNAL_ROUTES
 from gateway.config.plan import Plan
 from gateway.config.table import verify
 
@@ -58,7 +59,7 @@ def test_why_a_route_wins(
     assert answer.route is not None
     assert (answer.route.name, answer.reason) == (winner, reason)
     assert answer.status is None
-    assert len(answer.verdicts) == len(plan.routes)
+    assert len(answer.verdicts) == len(plan.routes) - len(INTERNAL_ROUTES)
     assert [v.outcome for v in answer.verdicts].count("wins") == 1
 
 

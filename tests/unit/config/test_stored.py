@@ -136,3 +136,15 @@ def test_what_is_merged_is_as_if_written_in_one_file(file: Loaded) -> None:
     dumped = orjson.dumps(merged.config.model_dump(mode="json"))
     assert b'"http://10.0.0.1:80"' in dumped
     assert merged.path == file.path
+
+
+def test_policies_stand_beside_the_files(file: Loaded) -> None:
+    rows = (
+        row("route", "x", path="/x", service="web", rate_limits=["slow"]),
+        row("policy", "slow", algorithm="token_bucket", rate="60/min", burst=5),
+        row("policy", "bad", rate="often"),
+    )
+    merged, quarantined = merge(file, Stored(rows))
+    assert list(merged.config.rate_limits) == ["slow"]
+    assert [q.name for q in quarantined] == ["bad"]
+    assert [route.title for route in merged.config.routes] == ["/a", "named", "x"]

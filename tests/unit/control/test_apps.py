@@ -40,8 +40,8 @@ class FakeSegment:
         from gateway._core import WORKER_METRICS
 
         counters = {name: 0 for name, _, _ in WORKER_METRICS}
-        return {"counters": counters, "services": {}, "series": [], "heartbeats": [],
-                "labels_dropped": 0, "limits": {}}  # fmt: skip
+        return {"counters": counters, "services": {}, "limits": {}, "limit_evictions": 0,
+                "series": [], "heartbeats": [], "labels_dropped": 0}  # fmt: skip
 
 
 def document(state: str = "running", up: int = 1) -> dict[str, Any]:

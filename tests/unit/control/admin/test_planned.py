@@ -154,3 +154,18 @@ async def test_what_does_not_exist(admin: Admin) -> None:
 async def test_names_are_taken_once(admin: Admin) -> None:
     await admin.made("/services", SHOP)
     assert code_of(await admin.call("POST", "/services", SHOP)) == (409, "conflict")
+
+
+async def test_a_policy_from_creation_to_use(admin: Admin) -> None:
+    policy = {"name": "slow", "definition": {"key": "ip", "rate": "10/min", "burst": 5}}
+    made = await admin.made("/policies", policy)
+    assert (made["state"], made["definition"]) == ("live", policy["definition"])
+    await admin.made("/clients", {"name": "app", "rate_limit_policy": "slow"})
+    limited = {"path": "/x", "service": "web", "rate_limits": ["slow"]}
+    await admin.made("/routes", {"name": "x", "definition": limited})
+    assert "slow" in admin.instance.publication.config["rate_limits"]
+    gone = await admin.call("DELETE", "/policies/slow", if_match="*")
+    assert code_of(gone) == (409, "breaks_others")
+    assert "route x" in gone.json()["error"]
+    wrong = {"definition": {"key": "ip", "rate": "often"}}
+    assert (await admin.call("PUT", "/policies/slow", wrong, if_match="*")).status_code == 422
