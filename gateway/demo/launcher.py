@@ -219,6 +219,5 @@ def _greet(run_dir: Path, processes: _Processes, say: Callable[[str], None]) -> 
     say("Try (Ctrl-C ends everything):")
     say(f"  curl -i {url}/content/courses                  # open to everybody")
     say(f'  curl -i -H "Authorization: Bearer $(cat {token})" {url}/identity/echo')
-    say(
-        f"  curl -s -o /dev/null -w '%{{http_code}}\\n' '{url}/commerce/prices?n=[1-7]'   # five pass"
-    )
+    many = f"curl -s -o /dev/null -w '%{{http_code}}\\n' '{url}/commerce/prices?n=[1-7]'"
+    say(f"  {many}  # five pass")
