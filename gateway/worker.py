@@ -102,7 +102,7 @@ class _Process:
             task.run_dir, task.segment, on_change=lambda: self._worker.forget_credentials()
         )
         self._draining = asyncio.Event()
-        self._limits: "LimitStore | None" = None
+        self._limits: LimitStore | None = None
         self._drain_timeout_s = 0.0
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
