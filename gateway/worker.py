@@ -18,12 +18,12 @@ from gateway.channel import ChannelProtocol, Message
 from gateway.config.state import State
 from gateway.identity.authenticator import Authenticator
 from gateway.limits.connect import connect_limits
-from gateway.limits.store import LimitStore
 from gateway.telemetry import log as application_log
 from gateway.telemetry.access_log import AccessLog, open_access_log
 
 if TYPE_CHECKING:
     from gateway._core import Segment
+    from gateway.limits.store import LimitStore
 
 __all__ = ["DataPlane", "WorkerFactory", "WorkerTask", "run"]
 

@@ -1,23 +1,28 @@
 """From the ``state`` section to the store of a worker's limits."""
 
 import os
-from typing import Any
-
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from typing import TYPE_CHECKING, Any
 
 from gateway.config.state import State, state_target
-from gateway.limits.store import LimitStore, Metrics
+
+if TYPE_CHECKING:
+    from gateway.limits.store import LimitStore, Metrics
 
 __all__ = ["connect_limits"]
 
 
-def connect_limits(state: State, segment: Any, metrics: Metrics) -> LimitStore | None:
+def connect_limits(state: State, segment: Any, metrics: "Metrics") -> "LimitStore | None":
     """None for `memory://`. Nothing is connected yet."""
     target = state_target(state.url)
     if target.kind != "redis":
         return None
+    # A worker without Redis has no use for its client: it costs time at the start, and memory.
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    from gateway.limits.store import LimitStore
+
     host, port = target.hosts[0]
     redis = Redis(
         host=host,

@@ -166,7 +166,8 @@ def test_redis_dies_under_load_and_comes_back(start: Start, redis: RedisServer, 
     # By Redis, by this host alone, and by the new Redis, which knows of nothing.
     assert clients.statuses[200] <= 3 * 500
     assert metric(instance, "gateway_rate_limit_store_calls_total") > before or mode == "leased"
-    assert instance.log().count("Redis is away") <= 2, "one line for each worker"
+    # One line for each worker; on a busy machine it may be lost once more.
+    assert 2 <= instance.log().count("Redis is away, limits") <= 6
 
 
 @pytest.mark.parametrize(("stance", "status"), [("allow", 200), ("deny", 503)])
