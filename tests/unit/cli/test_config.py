@@ -56,7 +56,7 @@ def test_the_last_setting_for_a_key_counts(gateway: Run) -> None:
 def test_schema(gateway: Run) -> None:
     schema = json.loads(gateway("config", "schema").output)
     assert set(schema["properties"]) == {
-        "server", "services", "routes", "store", "state", "auth",
+        "server", "services", "routes", "rate_limits", "store", "state", "auth",
     }  # fmt: skip
 
 
