@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-HEAVY = ("sqlalchemy", "starlette", "uvicorn", "argon2", "httpx", "pyotp", "asyncpg")
+HEAVY = ("sqlalchemy", "starlette", "uvicorn", "argon2", "httpx", "pyotp", "asyncpg", "redis")
 
 
 def test_a_worker_imports_nothing_that_only_control_needs() -> None:
