@@ -48,7 +48,7 @@ class Log:
 
 @dataclass
 class Counter:
-    """Windows that begin with their first request; `sliding` weighs the one before."""
+    """Windows that begin with the first request that they take; `sliding` weighs the one before."""
 
     window: int
     limit: int
@@ -58,19 +58,19 @@ class Counter:
     count: int = 0
 
     def acquire(self, weight: int, now: int) -> tuple[bool, int]:
-        """Whether they fit, and how many more would."""
+        """Whether they fit, and how many more would. A refusal changes nothing."""
         step = max(1, math.ceil(self.window / STEPS))
         present = now // step
-        if self.start is None or present - self.start >= (2 if self.sliding else 1) * STEPS:
-            self.start, self.before, self.count = present, 0, 0
-        elif present - self.start >= STEPS:
-            self.start, self.before, self.count = self.start + STEPS, self.count, 0
-        age = present - self.start
-        used = self.count
+        start, before, count = self.start, self.before, self.count
+        if start is None or present - start >= (2 if self.sliding else 1) * STEPS:
+            start, before, count = present, 0, 0
+        elif present - start >= STEPS:
+            start, before, count = start + STEPS, count, 0
+        used = count
         if self.sliding:
-            used += math.ceil(self.before * (STEPS - age) / STEPS)
+            used += math.ceil(before * (STEPS - (present - start)) / STEPS)
         allowed = used + weight <= self.limit
         if allowed:
-            self.count += weight
+            self.start, self.before, self.count = start, before, count + weight
             used += weight
         return allowed, max(0, self.limit - used)

@@ -1,7 +1,7 @@
 //! Windows that are counted: fixed, or sliding by weighing the window before.
 //!
 //! One word: | start 20 | before 18 | now 18 | tag 8 |. A window begins with the first request that
-//! finds none, so a burst that fits into one is counted exactly. The sliding estimate takes the
+//! it takes, so a burst that fits into one is counted exactly. The sliding estimate takes the
 //! requests of the window before as spread evenly over it (Cloudflare, "How we built rate limiting
 //! capable of scaling to millions of domains", 2017). `start` counts steps of 1/256 window, modulo
 //! 2^20: after 4096 idle windows an old count may be taken for a fresh one, for one window.
