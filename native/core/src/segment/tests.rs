@@ -7,33 +7,43 @@ use std::ops::Deref;
 
 /// Zeroed memory, aligned as a map would be.
 struct Memory {
+    raw: *mut u8,
     base: *mut u8,
     layout: Layout,
 }
 
 impl Memory {
     fn for_workers(workers: usize) -> Self {
-        let layout = Layout::from_size_align(Segment::size_for(workers), 4096).unwrap();
+        // Aligned by hand: beyond 16 bytes the allocator would write its zeros, 170 MB of them,
+        // where fresh pages are zero already.
+        let size = Segment::size_for(workers) + ALIGNMENT;
+        let layout = Layout::from_size_align(size, 16).unwrap();
         // SAFETY: the size is not zero.
-        let base = unsafe { alloc_zeroed(layout) };
-        Self { base, layout }
+        let raw = unsafe { alloc_zeroed(layout) };
+        // SAFETY: less than `ALIGNMENT` bytes further, of which there are as many more.
+        let base = unsafe { raw.add(raw.align_offset(ALIGNMENT)) };
+        Self { raw, base, layout }
+    }
+
+    fn size(&self) -> usize {
+        self.layout.size() - ALIGNMENT
     }
 
     fn create(&self, workers: usize) -> Result<Segment, SegmentError> {
         // SAFETY: zeroed memory of this size, which each test keeps longer than its segments.
-        unsafe { Segment::create(self.base, self.layout.size(), workers, [1, 2]) }
+        unsafe { Segment::create(self.base, self.size(), workers, [1, 2]) }
     }
 
     fn attach(&self, workers: usize) -> Result<Segment, SegmentError> {
         // SAFETY: as above.
-        unsafe { Segment::attach(self.base, self.layout.size(), workers) }
+        unsafe { Segment::attach(self.base, self.size(), workers) }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.base, self.layout) }
+        unsafe { dealloc(self.raw, self.layout) }
     }
 }
 
