@@ -10,6 +10,8 @@ from gateway.cext.head cimport (
     FIELD_API_KEY,
     FIELD_AUTHORIZATION,
     Head,
+    field_name,
+    field_value,
     find_field,
     head_has,
     name_equals,
@@ -107,12 +109,13 @@ cdef Verdict authenticate(Exchange exchange) noexcept:
     if not exchange.route.accept & credential.kind:
         return refuse(exchange, CREDENTIAL_NOT_ACCEPTED)
     principal = exchange.worker.credentials.find(&credential)
-    if principal is not None and principal.kind == credential.kind and not is_over(exchange, principal):
+    if principal is not None and is_usable(exchange, principal, credential.kind):
         if principal.is_revoked(exchange.worker.segment_address):
             return refuse_revoked(exchange, &credential)
         exchange.principal = principal
         return GO
-    exchange.suspend(ask(exchange, exchange.serial, credential.kind, bytes_of(&credential)))
+    exchange.suspend(ask(exchange, exchange.serial, credential.kind, bytes_of(&credential),
+                         fingerprint_of(&exchange.request)))
     return WAIT
 
 
@@ -156,12 +159,27 @@ cdef Credential split_authorization(const char* value, size_t size) noexcept:
     return found
 
 
+cdef str fingerprint_of(const Head* head):
+    """What the client shows with a token that is bound to it; two are none."""
+    cdef uint32_t i
+    cdef str found = None
+    for i in range(head.count):
+        if name_equals(field_name(head, i), head.fields[i].name_len, b"x-client-fingerprint", 20):
+            if found is not None:
+                return None
+            found = field_value(head, i)[:head.fields[i].value_len].decode("latin-1")
+    return found
+
+
 cdef bytes bytes_of(const Credential* credential):
     return (<const char*>credential.data)[:credential.size]
 
 
-cdef bint is_over(Exchange exchange, Principal principal) noexcept:
-    return exchange.worker.clock.wall_s() >= principal.expires_s
+cdef bint is_usable(Exchange exchange, Principal principal, CredentialKind kind) noexcept:
+    """Whether what was verified once holds for this request as well: in time, and shown as it was then."""
+    return (principal.kind == kind and exchange.worker.clock.wall_s() < principal.expires_s
+            and (principal.fingerprint is None
+                 or principal.fingerprint == fingerprint_of(&exchange.request)))
 
 
 cdef Verdict refuse_revoked(Exchange exchange, const Credential* credential) noexcept:
@@ -170,13 +188,14 @@ cdef Verdict refuse_revoked(Exchange exchange, const Credential* credential) noe
     return refuse(exchange, API_KEY_INVALID if is_key else TOKEN_REVOKED)
 
 
-async def ask(Exchange exchange, uint64_t serial, int kind, bytes credential):
+async def ask(Exchange exchange, uint64_t serial, int kind, bytes credential, str fingerprint):
     """Has a credential verified that is not in the cache. The code of a refusal, or None."""
     cdef Principal principal
-    answer = await verify(exchange.worker.authenticator, kind, credential, exchange.peer.decode())
+    answer = await verify(exchange.worker.authenticator, kind, credential, exchange.peer.decode(),
+                          fingerprint)
     if isinstance(answer, str):
         return answer
-    principal = Principal(answer, exchange.worker.segment, kind)
+    principal = Principal(answer, exchange.worker.segment, kind, fingerprint)
     if principal.is_revoked(exchange.worker.segment_address):
         return "api_key_invalid" if kind == CREDENTIAL_API_KEY else "token_revoked"
     exchange.worker.credentials.remember(credential, principal)
@@ -185,10 +204,10 @@ async def ask(Exchange exchange, uint64_t serial, int kind, bytes credential):
     return None
 
 
-async def verify(authenticator, int kind, bytes credential, str peer):
+async def verify(authenticator, int kind, bytes credential, str peer, str fingerprint):
     if authenticator is None:
         return "authentication_unavailable"
-    return await authenticator(KIND_NAMES[kind], credential, peer)
+    return await authenticator(KIND_NAMES[kind], credential, peer, fingerprint)
 
 
 # --- authorize --------------------------------------------------------------------------------------

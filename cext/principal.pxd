@@ -20,6 +20,7 @@ cdef class Principal:
     cdef readonly uint64_t session_hash
     cdef readonly uint64_t issued_s     # Unix time
     cdef readonly uint64_t expires_s    # Unix time; the credential is not good from then on
+    cdef str fingerprint            # what the client showed with a token that is bound to it, or None
     cdef bytes fields               # the lines that tell the service who is calling
     cdef bytes log_user             # JSON strings, or null
     cdef bytes log_client

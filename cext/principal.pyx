@@ -16,12 +16,14 @@ from gateway.cext.native cimport (
 
 
 cdef class Principal:
-    def __init__(self, caller, segment, uint32_t kind):
+    def __init__(self, caller, segment, uint32_t kind, str fingerprint):
         """`caller`: user, client, key, session (str, empty for none), scopes (frozenset of str), claims
-        (dict), issued_s, expires_s (int). Its texts are printable, as the authenticator has checked.
+        (dict), issued_s, expires_s (int), bound (whether it holds only beside `fingerprint`). Its texts are
+        printable, as the authenticator has checked.
         """
         cdef const GwSegment* address = <const GwSegment*><size_t>segment.address
         self.kind = kind
+        self.fingerprint = fingerprint if caller.bound else None
         self.uses = {}
         self.user = caller.user
         self.client = caller.client

@@ -20,7 +20,7 @@ cdef class Worker:
     cdef const GwSegment* segment_address
     cdef int slot
     cdef const GwRegion* region
-    cdef object authenticator       # (kind, credential, peer) -> awaitable, or None
+    cdef object authenticator       # (kind, credential, peer, fingerprint) -> awaitable, or None
     cdef Credentials credentials
     cdef list used                  # principals with an API key that have been used since the last report
     cdef Clock clock

@@ -39,7 +39,7 @@ cdef const char* HEX_PAIRS = HEX
 
 cdef class Worker:
     def __init__(self, loop, segment, slot: int, plan: bytes, access_log=None, authenticator=None):
-        """`authenticator(kind, credential, peer)` is awaited for a credential that the cache does not have.
+        """`authenticator(kind, credential, peer, fingerprint)` is awaited for what is not cached.
         Raises ValueError when the plan is not one.
         """
         self.loop = loop

@@ -58,7 +58,7 @@ class DataPlane(Protocol):
     def close(self) -> None: ...
 
 
-Authenticate = Callable[[Literal["jwt", "api_key"], bytes, str], Awaitable[Any]]
+Authenticate = Callable[[Literal["jwt", "api_key"], bytes, str, str | None], Awaitable[Any]]
 WorkerFactory = Callable[
     [asyncio.AbstractEventLoop, Any, int, bytes, Callable[[bytes], None] | None, Authenticate],
     DataPlane,

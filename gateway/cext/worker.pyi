@@ -17,14 +17,14 @@ class Worker:
         slot: int,
         plan: bytes,
         access_log: Callable[[bytes], None] | None = None,
-        authenticator: Callable[[Literal["jwt", "api_key"], bytes, str], Awaitable[Any]]
+        authenticator: Callable[[Literal["jwt", "api_key"], bytes, str, str | None], Awaitable[Any]]
         | None = None,
     ) -> None:
         """`access_log` gets whole JSON lines in batches. Raises ValueError for a bad plan.
 
-        `authenticator(kind, credential, peer)` is awaited for a credential that has not been
-        verified yet. It returns a caller (user, client, key, session, scopes, claims, issued_s,
-        expires_s) or the code of a refusal.
+        `authenticator(kind, credential, peer, fingerprint)` is awaited for a credential that has
+        not been verified yet. It returns a caller (user, client, key, session, scopes, claims,
+        issued_s, expires_s, bound) or the code of a refusal.
         """
 
     connections: int

@@ -32,3 +32,8 @@ class Caller:
     """Unix time of its making: what was revoked later than this concerns it."""
     rate_limit_policy: str = ""
     """The policy that the key's owner is bound to, instead of the route's."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether the token holds only beside the fingerprint that its client shows."""
+        return "client_fingerprint" in self.claims

@@ -125,7 +125,7 @@ def test_no_python_frames_for_a_limited_request(servers: Any) -> None:
     assert sum(frames.values()) <= MOST_CALLS, frames.most_common(10)
 
 
-async def let_everybody_in(kind: str, credential: bytes, peer: str) -> Any:
+async def let_everybody_in(kind: str, credential: bytes, peer: str, fingerprint: str | None) -> Any:
     return SimpleNamespace(
         user="ada",
         client="app",
@@ -135,6 +135,7 @@ async def let_everybody_in(kind: str, credential: bytes, peer: str) -> Any:
         claims={},
         issued_s=0,
         expires_s=2**40,
+        bound=False,
     )
 
 

@@ -159,6 +159,16 @@ def test_login_call_logout_refused(gateway: Gateway) -> None:
     assert gateway.post("/auth/logout", token=access)[1]["code"] == "token_revoked"
 
 
+def test_a_bound_token_needs_its_fingerprint(gateway: Gateway) -> None:
+    login = {"email": "ann@example.org", "password": PASSWORD}
+    _, tokens = gateway.post("/auth/login", login, **{"x-client-fingerprint": "phone"})
+    access = tokens["accessToken"]
+    for _ in range(10):  # both workers, from the cache and not
+        assert gateway.call(access, X_Client_Fingerprint="phone")[0] == 200
+        assert gateway.call(access)[1]["code"] == "token_invalid"
+        assert gateway.call(access, X_Client_Fingerprint="laptop")[0] == 401
+
+
 def test_two_hosts_one_redis_one_database(
     make_gateway: Callable[..., Gateway], postgres_server: Any, redis_server: Any
 ) -> None:

@@ -24,6 +24,7 @@ class Caller:
     claims: dict[str, Any] = field(default_factory=dict)
     issued_s: int = 1_000
     expires_s: int = FOR_GOOD
+    bound: bool = False
 
 
 class Authenticator:
@@ -32,16 +33,22 @@ class Authenticator:
     def __init__(self, **callers: Caller | str) -> None:
         self.callers: dict[bytes, Any] = {name.encode(): it for name, it in callers.items()}
         self.asked: list[tuple[str, bytes, str]] = []
+        self.fingerprints: list[str | None] = []
         self.hold = threading.Event()
         self.hold.set()
 
-    async def __call__(self, kind: str, credential: bytes, peer: str) -> Any:
+    async def __call__(
+        self, kind: str, credential: bytes, peer: str, fingerprint: str | None
+    ) -> Any:
         self.asked.append((kind, credential, peer))
+        self.fingerprints.append(fingerprint)
         while not self.hold.is_set():
             await asyncio.sleep(0.005)
         answer = self.callers.get(credential, "token_invalid")
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, Caller) and answer.bound and fingerprint != "device":
+            return "token_invalid"
         return answer
 
 
@@ -95,6 +102,21 @@ def test_the_token_may_be_kept_from_the_service(guarded: Any, echo: Any) -> None
     gateway = guarded(Authenticator(good=Caller()), required(forward_token=False))
     assert ask(gateway, "Authorization: Bearer good").status == 200
     assert echo.requests[-1].get_all("authorization") == []
+
+
+def test_a_bound_token_holds_only_beside_its_fingerprint(guarded: Any) -> None:
+    authenticator = Authenticator(good=Caller(bound=True))
+    gateway = guarded(authenticator)
+    token, device = "Authorization: Bearer good", "X-Client-Fingerprint: device"
+    with gateway.connect() as client:
+        for _ in range(2):
+            assert client.get("/", token, device).status == 200
+        assert len(authenticator.asked) == 1
+        for fields in ([token], [token, "X-Client-Fingerprint: other"], [token, device, device]):
+            answer = client.get("/", *fields)
+            assert (answer.status, answer.json()["code"]) == (401, "token_invalid")
+        assert client.get("/", token, device).status == 200
+    assert authenticator.fingerprints == ["device", None, "other", None]
 
 
 @pytest.mark.parametrize("field", ["X-API-Key: good", "Authorization: ApiKey good"])
