@@ -129,8 +129,10 @@ def test_the_service_is_told_how_much_time_is_left(gateway: Any, echo: Any) -> N
         client.get("/")
     with gateway(to=echo).connect() as client:
         client.get("/", "X-Request-Timeout-Ms: 999999")
-    told = [request.get("x-request-timeout-ms") for request in echo.requests]
-    assert told == ["2000", "2000", None]
+    first, second, untold = (request.get("x-request-timeout-ms") for request in echo.requests)
+    assert untold is None
+    for told in (first, second):
+        assert 1500 < int(told or 0) <= 2000, "what is left once a connection is there"
 
 
 def test_a_client_that_leaves_during_the_wait_ends_it(gateway: Any, scripted: Any) -> None:
