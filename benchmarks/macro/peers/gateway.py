@@ -103,7 +103,7 @@ class GatewayFull(GatewayToken):
         with_token = super().configuration(place, extra_paths)
         limits = {
             "per_user": {"algorithm": "token_bucket", "key": "user", "rate": "1000000/s"},
-            "per_ip": {"algorithm": "sliding_window", "key": "ip", "rate": "1000000/s"},
+            "per_ip": {"algorithm": "sliding_window", "key": "ip", "rate": "200000/s"},
             "everybody": {"algorithm": "token_bucket", "key": "global", "rate": "1000000/s"},
         }
         routes = [route | {"rate_limits": list(limits)} for route in with_token["routes"]]
