@@ -1,6 +1,7 @@
 """What a scenario works with: running peers, loads, and the options of this run."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from benchmarks.macro.processes import (
 )
 from benchmarks.macro.samples import Sample
 
+SETTLE_S = 0.5
+SETTLE_LOOKS = 20
+"""Ten seconds: far more than any peer works after its start."""
+SETTLED_SHARE = 0.1
+"""Of a core. Ten heartbeats a second cost a hundredth of it."""
 PROXY_CORE = 0
 LOAD_CORE = 1
 
@@ -115,12 +121,25 @@ class Bench:
         """The process of an instance that does the work: the busiest one under a short load."""
         if instance.process is None:
             raise ValueError(f"{instance.name} has no process")
+        settle(instance.process.pid)
         before = cpu_by_process(instance.process.pid)
         plan = self.plan(instance, seconds=1.0)
         with load.open_loop(plan, LOAD_CORE, instance.place.directory) as running:
             running.begin().end()
         used = cpu_between(before, cpu_by_process(instance.process.pid))
         return max(used, key=lambda pid: used[pid].total_s)
+
+
+def settle(pid: int) -> None:
+    """Waits until nothing of a process group works any more: what a start does in the background
+    must not be taken for the work of requests.
+    """
+    for _ in range(SETTLE_LOOKS):
+        before = cpu_by_process(pid)
+        time.sleep(SETTLE_S)
+        used = cpu_between(before, cpu_by_process(pid))
+        if max(cpu.total_s for cpu in used.values()) < SETTLED_SHARE * SETTLE_S:
+            return
 
 
 def read(instance: Instance) -> Readings:
