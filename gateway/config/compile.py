@@ -3,20 +3,17 @@
 import os
 from collections.abc import Mapping
 
+from gateway.config.compile_limits import compile_limit, limits_of
 from gateway.config.compile_service import Intern, compile_key, compile_service
 from gateway.config.internal import IDENTITY_SERVICE, INTERNAL_ROUTES, internal_service
-from gateway.config.limits import Rate, RateLimit
 from gateway.config.plan import (
     Plan,
-    PlannedAllowance,
     PlannedCanary,
     PlannedLimits,
     PlannedPredicate,
-    PlannedRateLimit,
     PlannedRoute,
     PlannedServer,
     PlannedSplitPart,
-    PlannedTier,
 )
 from gateway.config.routes import Canary, Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
@@ -38,9 +35,9 @@ def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
         services=tuple(
             compile_service(name, item, indexes, intern) for name, item in services.items()
         ),
-        rate_limits=tuple(_rate_limit(name, item, intern) for name, item in limits.items()),
+        rate_limits=tuple(compile_limit(name, item, intern) for name, item in limits.items()),
         routes=tuple(
-            _route(route, indexes, body, intern, _names(route, limits)) for route in routes
+            _route(route, indexes, body, intern, limits_of(route, limits)) for route in routes
         ),
     )
 
@@ -118,48 +115,6 @@ def _canary(route: Route, canary: Canary, intern: Intern) -> PlannedCanary:
         max_failures=canary.max_failures,
         max_slowdown=canary.max_slowdown,
     )
-
-
-def _names(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:
-    """Of the policies that hold on a route; those that hold everywhere come first."""
-    indexes = {name: index for index, name in enumerate(limits)}
-    everywhere = [name for name, limit in limits.items() if limit.everywhere]
-    return tuple(indexes[name] for name in dict.fromkeys([*everywhere, *route.rate_limits]))
-
-
-def _rate_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLimit:
-    kind, _, argument = limit.key.partition(":")
-    return PlannedRateLimit(
-        name=name,
-        label=intern(name),
-        algorithm=limit.algorithm,
-        key=kind,
-        argument=argument,
-        allowance=_allowance(limit, limit.rate, limit.burst),
-        tiers=tuple(
-            PlannedTier(
-                test="scope" if tier.scope else "client" if tier.client else "claim",
-                claim=tier.claim or "",
-                value=tier.scope or tier.client or tier.value or "",
-                allowance=None if tier.bypass else _allowance(limit, tier.rate, tier.burst),
-            )
-            for tier in limit.tiers
-        ),
-        mode=limit.mode,
-        on_failure=limit.on_failure,
-        weight=limit.weight,
-        ipv6_prefix=limit.ipv6_prefix,
-        dry_run=limit.dry_run,
-        early=limit.before_authentication,
-    )
-
-
-def _allowance(limit: RateLimit, rate: Rate | None, burst: int | None) -> PlannedAllowance:
-    if rate is None:  # concurrent
-        return PlannedAllowance(limit.limit or 0, 0, limit.limit or 0, 0)
-    burst = burst or rate.number
-    lease = limit.lease_of(burst) if limit.mode == "leased" else 0
-    return PlannedAllowance(rate.number, rate.period_s, burst, lease)
 
 
 def _predicates(tests: Mapping[str, Predicate]) -> tuple[PlannedPredicate, ...]:
