@@ -5,7 +5,9 @@ Everything that outlives a reload is made once; the service is made anew with ea
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +50,10 @@ __all__ = ["Identity"]
 KEYS_EVERY_S = 60.0
 """Between two looks at our signing keys: whether one is due, or another host has replaced one."""
 RETRY_S = 1.0
+FORGET_EVERY_S = 3600.0
+"""Between two looks for sessions that are over."""
+FORGET_AFTER = timedelta(days=1)
+"""An access token may outlive its session by minutes, and its revocation must be found until then."""
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +94,7 @@ class Identity:
         )
         self._version: StoreVersion | None = None
         self._woken = asyncio.Event()
+        self._forget_at = 0.0
 
     def apply(self, auth: Auth, trusted_proxies: Sequence[str]) -> None:
         """Go by another configuration."""
@@ -165,6 +172,7 @@ class Identity:
                 if version is not None:
                     await self.revoker.follow_store(self._store(), version.sessions)
                     await self._load_keys()
+                    await self._forget_sessions()
             except StoreUnavailable:
                 pause_s = RETRY_S  # the link to the store tells the log
             try:
@@ -172,6 +180,16 @@ class Identity:
                     await self._woken.wait()
             except TimeoutError:
                 continue
+
+    async def _forget_sessions(self) -> None:
+        """Once an hour, those that were over a day ago: no token of theirs is good any more."""
+        now = time.monotonic()
+        if now < self._forget_at:
+            return
+        self._forget_at = now + FORGET_EVERY_S
+        gone = await self._store().sessions.purge_expired(datetime.now(UTC) - FORGET_AFTER)
+        if gone:
+            log.info("%d sessions that are over have been forgotten", gone)
 
     async def _load_keys(self) -> None:
         before = self._parts.keys.jwks()

@@ -67,10 +67,6 @@ class Verifier:
         """Use these keys, and no others, for the issuer of that name."""
         self._keys[name] = verification_keys(jwks)
 
-    def has_keys(self, name: str) -> bool:
-        """Whether the issuer's key set is known."""
-        return name in self._keys
-
     def verify(self, token: bytes, now_s: int) -> Caller | Rejected:
         """Who the token speaks for, or why it is refused."""
         jws = parse_jws(token)

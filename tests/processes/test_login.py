@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -167,6 +167,25 @@ def test_a_bound_token_needs_its_fingerprint(gateway: Gateway) -> None:
         assert gateway.call(access, X_Client_Fingerprint="phone")[0] == 200
         assert gateway.call(access)[1]["code"] == "token_invalid"
         assert gateway.call(access, X_Client_Fingerprint="laptop")[0] == 401
+
+
+def test_sessions_that_are_over_are_forgotten(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    now = datetime.now(UTC)
+
+    async def add(store: Store) -> tuple[str, str]:
+        user = await add_ann(store)
+        for name, days in (("old", -2), ("fresh", 2)):
+            until = now + timedelta(days=days)
+            await store.sessions.create(name, user, now=now, expires=until)
+        return "old", "fresh"
+
+    async def look(store: Store) -> list[bool]:
+        return [await store.sessions.by_id(name) is not None for name in names]
+
+    names = gateway.in_store(add)
+    gateway.begin()
+    eventually(lambda: gateway.in_store(look) == [False, True], "the old one is gone")
 
 
 def test_two_hosts_one_redis_one_database(
