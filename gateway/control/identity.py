@@ -53,7 +53,7 @@ RETRY_S = 1.0
 FORGET_EVERY_S = 3600.0
 """Between two looks for sessions that are over."""
 FORGET_AFTER = timedelta(days=1)
-"""An access token may outlive its session by minutes, and its revocation must be found until then."""
+"""A token may outlive its session by minutes, and what revoked it must be found until then."""
 
 log = logging.getLogger(__name__)
 
