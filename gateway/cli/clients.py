@@ -1,7 +1,7 @@
 """``gateway clients``: applications that call with a secret of their own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,7 @@ COLUMNS = ("id", "name", "scopes", "rate_limit_policy", "active", "created_at")
 
 @click.group()
 def clients() -> None:
-    """Create, list and disable API clients.
+    """Create, list, change and disable API clients.
 
     \b
     Examples:
@@ -78,15 +78,48 @@ def list_clients(as_json: bool, config_file: Path | None, settings: dict[str, st
 @click.argument("name")
 @config_options
 def disable(name: str, config_file: Path | None, settings: dict[str, str]) -> None:
-    """Let a client (name or id) call no more.
+    """Let a client (name or id) call no more: its keys are refused.
 
     \b
     Exit codes: 0 disabled, 1 not possible (there is no such client), 2 usage.
     """
+    view = _change(name, config_file, settings, active=False)
+    click.echo(f"{view.name}: disabled")
+
+
+@clients.command()
+@click.argument("name")
+@config_options
+def enable(name: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Let a disabled client (name or id) call again.
+
+    \b
+    Exit codes: 0 enabled, 1 not possible (there is no such client), 2 usage.
+    """
+    view = _change(name, config_file, settings, active=True)
+    click.echo(f"{view.name}: enabled")
+
+
+@clients.command()
+@click.argument("name")
+@click.argument("scopes", metavar="A,B")
+@config_options
+def scopes(name: str, scopes: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Replace what a client (name or id) and its keys may do; "" takes everything away.
+
+    \b
+    Exit codes: 0 replaced, 1 not possible (there is no such client), 2 usage.
+    """
+    view = _change(name, config_file, settings, scopes=scopes_of(scopes))
+    click.echo(f"{view.name}: {','.join(view.scopes) or '-'}")
+
+
+def _change(
+    name: str, config_file: Path | None, settings: dict[str, str], **values: Any
+) -> "ClientView":
     from gateway.administration.clients import change_client
 
-    view = at_desk(config_file, settings, lambda desk: change_client(desk, name, active=False))
-    click.echo(f"{view.name}: disabled")
+    return at_desk(config_file, settings, lambda desk: change_client(desk, name, **values))
 
 
 async def _all(desk: "Desk") -> "list[ClientView]":

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gateway.administration.desk import Desk
     from gateway.administration.views import KeyView
 
-COLUMNS = ("id", "owner_email", "name", "scopes", "version", "expires_at", "revoked_at",
-           "last_used_at")  # fmt: skip
+COLUMNS = ("id", "owner_email", "client_name", "name", "scopes", "version", "expires_at",
+           "revoked_at", "last_used_at")  # fmt: skip
 SHOWN_ONCE = "Keep it now: it is stored as a hash and cannot be shown again."
 
 
@@ -32,14 +32,17 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--owner", required=True, metavar="EMAIL", help="Whose key it is.")
-@click.option("--scopes", default="", metavar="A,B", help="Count as far as the owner has them.")
+@click.option("--client", metavar="NAME", help="The client that it is for, by name or id.")
+@click.option("--scopes", default="", metavar="A,B",
+              help="Count as far as owner and client have them.")  # fmt: skip
 @click.option("--name", default="", help="What it is for.")
 @click.option("--expires", type=LIFETIME, help="After this time it ends; by default never.")
-@click.option("--rate-limit-policy", metavar="NAME", help="Instead of the route's.")
+@click.option("--rate-limit-policy", metavar="NAME", help="Tiers of limits ask for it.")
 @json_option
 @config_options
 def create(
     owner: str,
+    client: str | None,
     scopes: str,
     name: str,
     expires: timedelta | None,
@@ -51,7 +54,7 @@ def create(
     """Add a key and print it, once.
 
     \b
-    Exit codes: 0 added, 1 not possible (there is no such user), 2 usage.
+    Exit codes: 0 added, 1 not possible (there is no such user or client), 2 usage.
     """
     from gateway.administration.keys import create_key
 
@@ -65,6 +68,7 @@ def create(
             scopes=scopes_of(scopes),
             expires=parse_lifetime(expires),
             rate_limit_policy=rate_limit_policy,
+            client=client,
         ),
     )
     _show(view, text, as_json)

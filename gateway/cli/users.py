@@ -20,12 +20,13 @@ COLUMNS = ("email", "scopes", "disabled", "mfa", "created_at")
 
 @click.group()
 def users() -> None:
-    """Add, list and disable users.
+    """Add, list and disable users, and say what they may do.
 
     \b
     Examples:
       gateway users create ann@example.org --scopes read,write
       pass show ann | gateway users create ann@example.org --scopes read --password-stdin
+      gateway users scopes ann@example.org read,content:*
       gateway users disable ann@example.org
     """
 
@@ -100,6 +101,25 @@ def enable(email: str, config_file: Path | None, settings: dict[str, str]) -> No
     Exit codes: 0 enabled, 1 not possible (there is no such user), 2 usage.
     """
     _set_disabled(email, False, config_file, settings)
+
+
+@users.command()
+@click.argument("email")
+@click.argument("scopes", metavar="A,B")
+@config_options
+def scopes(email: str, scopes: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Replace what a user may do; "" takes everything away.
+
+    Keys follow within two seconds, access tokens when they are refreshed.
+
+    \b
+    Exit codes: 0 replaced, 1 not possible (there is no such user), 2 usage.
+    """
+    from gateway.administration.users import change_user
+
+    names = scopes_of(scopes)
+    user = at_desk(config_file, settings, lambda desk: change_user(desk, email, scopes=names))
+    click.echo(f"{user.email}: {','.join(user.scopes) or '-'}")
 
 
 def _set_disabled(

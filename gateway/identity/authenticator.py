@@ -212,7 +212,7 @@ def _caller(key_id: str, digest: bytes, record: KeyRecord, now_s: int) -> Caller
         return Rejected("api_key_expired")
     return Caller(
         user=record.user,
-        client="",
+        client=record.client,
         key=key_id,
         session="",
         issuer="",

@@ -385,8 +385,6 @@ def test_the_policy_of_a_key_selects_a_tier(guarded: Any, policy: str, limit: st
     tier = {"test": "policy", "claim": "", "value": "gold", "allowance": more}
     limits = [rate_limit("per_user", limit=3, key="user", tiers=[tier])]
     caller = Caller(key="k1", rate_limit_policy=policy)
-    gateway = guarded(
-        Authenticator(good=caller), required(rate_limits=[0]), rate_limits=limits
-    )
+    gateway = guarded(Authenticator(good=caller), required(rate_limits=[0]), rate_limits=limits)
     answer = ask(gateway, "X-API-Key: good")
     assert answer.get("X-RateLimit-Limit") == limit

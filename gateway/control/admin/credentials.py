@@ -138,6 +138,7 @@ async def create_key(call: Call) -> KeyCreated:
         scopes=body.scopes,
         expires=body.expires_at,
         rate_limit_policy=body.rate_limit_policy,
+        client=body.client,
     )
     return KeyCreated(**view.model_dump(), key=text)
 

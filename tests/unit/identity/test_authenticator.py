@@ -37,7 +37,8 @@ KEY = new_key()
 def record(**changes: Any) -> KeyRecord:
     fields: dict[str, Any] = {
         "digests": [(KEY.digest, None)], "state": "active", "user": "u-1",
-        "scopes": frozenset({"read"}), "expires_s": None, "rate_limit_policy": "gold",
+        "client": "shop", "scopes": frozenset({"read"}), "expires_s": None,
+        "rate_limit_policy": "gold",
     } | changes  # fmt: skip
     return KeyRecord(**fields)
 
@@ -241,7 +242,8 @@ async def test_a_bound_token_needs_its_client(control: Control, make: Make) -> N
 async def test_api_keys(control: Control, make: Make) -> None:
     found = await make().authenticate("api_key", KEY.text.encode(), "")
     assert isinstance(found, Caller)
-    assert (found.key, found.user, found.rate_limit_policy) == (KEY.id, "u-1", "gold")
+    assert (found.key, found.user, found.client) == (KEY.id, "u-1", "shop")
+    assert found.rate_limit_policy == "gold"
     assert (found.issued_s, found.expires_s) == (NOW, NOW + 60)
 
 
