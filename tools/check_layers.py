@@ -44,6 +44,7 @@ STANDALONE = {
     "gateway/channel.py": (),
     "gateway/config": ("gateway.config", "gateway._core"),
     "gateway/errors.py": (),
+    "gateway/private_file.py": (),
     "gateway/state": ("gateway.state", "gateway.config"),
     "gateway/store": ("gateway.store",),
     "gateway/telemetry": ("gateway.telemetry", "gateway._core"),

@@ -358,6 +358,14 @@ async def test_a_store_that_is_away(house: House) -> None:
         assert answer.headers["retry-after"] == "1"
 
 
+async def test_tries_that_nobody_looked_at_do_not_count(house: House) -> None:
+    house.away = True
+    for _ in range(30):
+        assert code(await house.login()) == (503, "login_unavailable")
+    house.away = False
+    assert (await house.login()).status_code == 200
+
+
 async def test_a_state_that_is_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: object, **__: object) -> int:
         raise StateUnavailable("away")
