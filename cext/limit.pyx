@@ -17,7 +17,7 @@ from gateway.cext.native cimport (
     gw_limits_refund,
     gw_metrics_limit_add,
 )
-from gateway.cext.plan cimport GO, REFUSED, WAIT
+from gateway.cext.plan cimport GO, WAIT, refuse
 from gateway.cext.rate_limit cimport (
     FAIL_ALLOW,
     FAIL_DENY,
@@ -71,8 +71,7 @@ cdef Verdict judge(Exchange exchange, list limits, bint early) noexcept:
     judgement.plan = None
     if code == NO_CODE:
         return GO
-    exchange.refuse(code)
-    return REFUSED
+    return refuse(exchange, code)
 
 
 cdef class Judgement:

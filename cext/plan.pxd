@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.native cimport GwLimits, GwRoutes
 from gateway.cext.networks cimport Networks
+from gateway.cext.refusal cimport Code
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.service cimport Service
 from gateway.cext.split cimport Split
@@ -17,6 +18,8 @@ cdef enum Verdict:
     WAIT        # somebody will call `Exchange.resume`
 
 ctypedef Verdict (*Stage)(Exchange) noexcept
+
+cdef Verdict refuse(Exchange exchange, Code code) noexcept
 
 cdef enum:
     MAX_STAGES = 8

@@ -23,14 +23,13 @@ from gateway.cext.native cimport (
     gw_routes_match,
 )
 from gateway.cext.networks cimport client_address
-from gateway.cext.plan cimport GO, REFUSED, Stage
+from gateway.cext.plan cimport GO, REFUSED, Stage, refuse
 from gateway.cext.refusal cimport (
     ADDRESS_DENIED,
     BAD_PATH,
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
     ROUTE_NOT_FOUND,
-    Code,
 )
 
 cdef void compile_stages(Route route) noexcept:
@@ -53,11 +52,6 @@ cdef void compile_stages(Route route) noexcept:
 cdef void add(Route route, Stage stage) noexcept:
     route.stages[route.stage_count] = stage
     route.stage_count += 1
-
-
-cdef Verdict refuse(Exchange exchange, Code code) noexcept:
-    exchange.refuse(code)
-    return REFUSED
 
 
 cdef Verdict match(Exchange exchange) noexcept:
