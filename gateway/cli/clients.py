@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.desk import at_desk, json_option, print_rows, scopes_of
-from gateway.cli.keys import SHOWN_ONCE
+from gateway.cli.desk import at_desk, every, json_option, print_once, print_rows, scopes_of
 from gateway.cli.options import config_options
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def create(
     config_file: Path | None,
     settings: dict[str, str],
 ) -> None:
-    """Add a client; print its id and, once, its secret.
+    """Add a client; print its secret, once, and its id.
 
     \b
     Exit codes: 0 added, 1 not possible (the name is taken), 2 usage.
@@ -52,14 +51,9 @@ def create(
     view, secret = at_desk(
         config_file, settings, lambda desk: create_client(desk, name, names, rate_limit_policy)
     )
-    if as_json:
-        import orjson
-
-        data = {**view.model_dump(mode="json"), "secret": secret}
-        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
-    else:
-        click.echo(f"id      {view.id}\nsecret  {secret}")
-        click.echo(SHOWN_ONCE, err=True)
+    if not as_json:
+        click.echo(f"{view.name}: {view.id}", err=True)
+    print_once(view, "secret", secret, as_json)
 
 
 @clients.command("list")
@@ -125,7 +119,6 @@ def _change(
 async def _all(desk: "Desk") -> "list[ClientView]":
     from gateway.administration.views import ClientView
 
-    found: list[ClientView] = []
-    while page := await desk.store.clients.list(after=found[-1].name if found else ""):
-        found += map(ClientView.model_validate, page)
-    return found
+    clients = desk.store.clients
+    found = await every(lambda after: clients.list(after=after), lambda client: client.name)
+    return [ClientView.model_validate(client) for client in found]

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.desk import LIFETIME, at_desk, json_option, parse_lifetime, print_rows, scopes_of
+from gateway.cli.desk import (
+    LIFETIME,
+    at_desk,
+    every,
+    json_option,
+    parse_lifetime,
+    print_once,
+    print_rows,
+    scopes_of,
+)
 from gateway.cli.options import config_options
 
 if TYPE_CHECKING:
@@ -15,7 +24,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "owner_email", "client_name", "name", "scopes", "version", "expires_at",
            "revoked_at", "last_used_at")  # fmt: skip
-SHOWN_ONCE = "Keep it now: it is stored as a hash and cannot be shown again."
 
 
 @click.group()
@@ -71,7 +79,7 @@ def create(
             client=client,
         ),
     )
-    _show(view, text, as_json)
+    print_once(view, "key", text, as_json)
 
 
 @keys.command()
@@ -95,7 +103,7 @@ def rotate(
     from gateway.administration.keys import rotate_key
 
     view, text = at_desk(config_file, settings, lambda desk: rotate_key(desk, key_id, overlap))
-    _show(view, text, as_json)
+    print_once(view, "key", text, as_json)
 
 
 @keys.command()
@@ -125,21 +133,9 @@ def list_keys(as_json: bool, config_file: Path | None, settings: dict[str, str])
     print_rows(at_desk(config_file, settings, _all), COLUMNS, as_json)
 
 
-def _show(view: "KeyView", text: str, as_json: bool) -> None:
-    if as_json:
-        import orjson
-
-        data = {**view.model_dump(mode="json"), "key": text}
-        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
-    else:
-        click.echo(text)
-        click.echo(SHOWN_ONCE, err=True)
-
-
 async def _all(desk: "Desk") -> "list[KeyView]":
     from gateway.administration.views import KeyView
 
-    found: list[KeyView] = []
-    while page := await desk.store.api_keys.list(after=found[-1].id if found else ""):
-        found += map(KeyView.model_validate, page)
-    return found
+    keys = desk.store.api_keys
+    found = await every(lambda after: keys.list(after=after), lambda key: key.id)
+    return [KeyView.model_validate(key) for key in found]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.desk import at_desk, json_option, print_rows, scopes_of
+from gateway.cli.desk import at_desk, every, json_option, print_rows, scopes_of
 from gateway.cli.exits import Exit
 from gateway.cli.options import config_options, load_or_exit
 
@@ -141,7 +141,6 @@ def _password(from_stdin: bool) -> str:
 async def _all(desk: "Desk") -> "list[UserView]":
     from gateway.administration.users import user_view
 
-    found: list[UserView] = []
-    while page := await desk.store.users.list(after=found[-1].email if found else ""):
-        found += map(user_view, page)
-    return found
+    users = desk.store.users
+    found = await every(lambda after: users.list(after=after), lambda user: user.email)
+    return [user_view(user) for user in found]

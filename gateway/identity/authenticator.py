@@ -1,8 +1,8 @@
 """Finds out who is calling: what the data plane awaits for a credential that it has not seen yet.
 
 It answers within seconds whatever happens, with a caller or with the code of a refusal. Why exactly
-is in the log, never the credential itself. Whether a caller has been revoked is looked at where he is
-remembered, on each request (`cext/authentication.pyx`).
+is in the log, never the credential itself. Whether a caller has been revoked is looked at on each
+request, where he is remembered (`cext/authentication.pyx`).
 """
 
 import asyncio
