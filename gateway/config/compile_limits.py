@@ -29,6 +29,7 @@ def compile_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLim
         mode=limit.mode,
         on_failure=limit.on_failure,
         weight=limit.weight,
+        weight_header=limit.weight_header,
         ipv6_prefix=limit.ipv6_prefix,
         dry_run=limit.dry_run,
         early=limit.before_authentication,
