@@ -5,7 +5,7 @@ wait, and then what this host has given is given back if the store refuses.
 """
 
 from gateway.cext.judgement cimport Judgement
-from gateway.cext.plan cimport GO, REFUSED, WAIT
+from gateway.cext.plan cimport GO, WAIT, refuse
 from gateway.cext.refusal cimport NO_CODE, Code
 
 
@@ -36,5 +36,4 @@ cdef Verdict judge(Exchange exchange, list limits, bint early) noexcept:
     judgement.plan = None
     if code == NO_CODE:
         return GO
-    exchange.refuse(code)
-    return REFUSED
+    return refuse(exchange, code)

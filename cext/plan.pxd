@@ -6,6 +6,7 @@ from gateway.cext.exchange cimport Exchange
 from gateway.cext.native cimport GwLimits, GwRoutes
 from gateway.cext.networks cimport Networks
 from gateway.cext.overload cimport Criticality, Overload
+from gateway.cext.refusal cimport Code
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.service cimport Service
 from gateway.cext.split cimport Split
@@ -18,6 +19,8 @@ cdef enum Verdict:
     WAIT        # somebody will call `Exchange.resume`
 
 ctypedef Verdict (*Stage)(Exchange) noexcept
+
+cdef Verdict refuse(Exchange exchange, Code code) noexcept
 
 cdef enum:
     MAX_STAGES = 10

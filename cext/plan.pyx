@@ -23,6 +23,12 @@ cdef enum:
     MAX_GRANTS = 64
 
 
+cdef Verdict refuse(Exchange exchange, Code code) noexcept:
+    """What a stage does that lets nobody pass."""
+    exchange.refuse(code)
+    return REFUSED
+
+
 cdef class Route:
     def __init__(self, str path, label, service_label):
         self.path = path

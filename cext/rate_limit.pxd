@@ -50,7 +50,7 @@ cdef class Allowance:
 
 cdef class Tier:
     """Callers with another allowance."""
-    cdef str test                       # scope, client, claim
+    cdef str test                       # scope, client, policy, claim
     cdef str claim
     cdef str value
     cdef Allowance allowance            # None: they are not limited

@@ -259,6 +259,8 @@ cdef bint fits(Tier tier, Principal principal) noexcept:
         return tier.value in principal.scopes
     if tier.test == "client":
         return tier.value == principal.client
+    if tier.test == "policy":
+        return tier.value == principal.policy
     return tier.value == claim_text(principal, tier.claim)
 
 

@@ -24,7 +24,7 @@ from gateway.cext.native cimport (
 )
 from gateway.cext.networks cimport client_address
 from gateway.cext.overload cimport CRITICAL, SHEDDABLE
-from gateway.cext.plan cimport GO, REFUSED, Stage
+from gateway.cext.plan cimport GO, REFUSED, Stage, refuse
 from gateway.cext.refusal cimport (
     ADDRESS_DENIED,
     BAD_PATH,
@@ -32,7 +32,6 @@ from gateway.cext.refusal cimport (
     METHOD_NOT_ALLOWED,
     OVERLOADED,
     ROUTE_NOT_FOUND,
-    Code,
 )
 from gateway.cext.worker cimport Worker
 
@@ -58,11 +57,6 @@ cdef void compile_stages(Route route, bint sheds) noexcept:
 cdef void add(Route route, Stage stage) noexcept:
     route.stages[route.stage_count] = stage
     route.stage_count += 1
-
-
-cdef Verdict refuse(Exchange exchange, Code code) noexcept:
-    exchange.refuse(code)
-    return REFUSED
 
 
 cdef Verdict match(Exchange exchange) noexcept:

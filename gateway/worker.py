@@ -99,7 +99,7 @@ class _Process:
         self._access_log: AccessLog | None = None
         self._worker: DataPlane
         self._authenticator = Authenticator(
-            task.run_dir, task.segment, on_change=lambda: self._worker.forget_credentials()
+            task.run_dir, on_change=lambda: self._worker.forget_credentials()
         )
         self._draining = asyncio.Event()
         self._limits: LimitStore | None = None

@@ -96,6 +96,8 @@ class Tier(Section):
     """Callers with this scope."""
     client: Text | None = None
     """This client."""
+    policy: PolicyName | None = None
+    """Callers whose API key, or the client that it belongs to, is bound to this name."""
     claim: Text | None = None
     """Callers with this claim in their token …"""
     value: Text | None = None
@@ -109,8 +111,9 @@ class Tier(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> "Tier":
-        if sum(test is not None for test in (self.scope, self.client, self.claim)) != 1:
-            raise ValueError("needs exactly one of scope, client and claim")
+        tests = (self.scope, self.client, self.policy, self.claim)
+        if sum(test is not None for test in tests) != 1:
+            raise ValueError("needs exactly one of scope, client, policy and claim")
         if (self.claim is None) != (self.value is None):
             raise ValueError("claim and value belong together")
         if self.bypass == (self.rate is not None):

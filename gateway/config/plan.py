@@ -286,9 +286,9 @@ class PlannedAllowance:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTier:
-    """Another allowance for callers whose `test` (scope, client, claim) is `value`; None: none."""
+    """Another allowance for callers whose `test` is `value`; None: none."""
 
-    test: Literal["scope", "client", "claim"]
+    test: Literal["scope", "client", "policy", "claim"]
     claim: str
     value: str
     allowance: PlannedAllowance | None
