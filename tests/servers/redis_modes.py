@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.servers.redis import START_TIMEOUT_S, RedisServer, free_port
 
-
 SLOTS = 16384
 
 
@@ -19,7 +18,7 @@ def start_cluster(directory: Path) -> RedisServer:
 
 
 def start_cluster_of(count: int, directory: Path) -> list[RedisServer]:
-    """Primaries that share the slots evenly. Those of one that is gone are missed by nobody else."""
+    """Primaries that share the slots evenly. One that is gone is missed by nobody else."""
     nodes: list[RedisServer] = []
     try:
         for number in range(count):
