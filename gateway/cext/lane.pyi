@@ -42,9 +42,7 @@ class Lane:
     def take(self) -> Batch | None:
         """The batch that has waited for longest."""
 
-    def ask(
-        self, questions: list[Question], answered: Callable[[list[int] | None], None]
-    ) -> None:
+    def ask(self, questions: list[Question], answered: Callable[[list[int] | None], None]) -> None:
         """Questions that are not a request's, all or nothing.
 
         `answered` gets four numbers for each: allowed (of a lease: tokens), what remains, ms until

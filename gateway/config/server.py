@@ -14,10 +14,10 @@ from gateway.config.values import (
     Directory,
     Duration,
     Many,
+    OptionalDuration,
     OptionalSize,
     Text,
     WholeNumber,
-    OptionalDuration,
     Workers,
     format_size,
     parse_size,
@@ -78,7 +78,8 @@ class Limits(Section):
 
 class Overload(Section):
     """When a worker has too much to do: it refuses with 503 `overloaded` what matters least, by
-    the `criticality` of routes."""
+    the `criticality` of routes.
+    """
 
     in_flight: Annotated[int, Ge(1), Le(1_000_000), WholeNumber] | None = None
     """Requests under way of the whole instance, shared evenly by the workers. Sheddable routes are

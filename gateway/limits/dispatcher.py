@@ -14,7 +14,7 @@ import hiredis
 from redis.exceptions import RedisError
 
 from gateway.cext.lane import Batch, Lane
-from gateway.limits.link import Link
+from gateway.limits.link import Link, packed
 
 __all__ = ["FAILURES", "Dispatcher", "Metrics"]
 
@@ -22,7 +22,7 @@ SCRIPT = (Path(__file__).parent / "decide.lua").read_text()
 PROBE_S = 0.25
 """Between two tries to reach Redis again: back to exact well within a second."""
 FINISH_POLL_S = 0.001
-LOAD = hiredis.pack_command(("SCRIPT", "LOAD", SCRIPT))
+LOAD = packed("SCRIPT", "LOAD", SCRIPT)
 FAILURES = (RedisError, OSError, TimeoutError, ValueError)
 
 Connect = Callable[[], Awaitable[Link]]

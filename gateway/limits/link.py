@@ -7,13 +7,16 @@ ours, because its own client takes ten times as long for a call (docs/decisions/
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["Link", "take_over"]
+__all__ = ["Link", "packed", "settle", "take_over"]
+
+Result = TypeVar("Result")
 
 Answered = Callable[[Any], None]
 """Gets what Redis answered; an error of Redis as `hiredis.ReplyError`; None: it is lost."""
@@ -38,7 +41,7 @@ class Link(asyncio.Protocol):
     async def ask(self, *words: str | bytes | int) -> Any:
         """One command. Raises RedisError for an error or a lost connection."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.send(hiredis.pack_command(words), lambda got: future.done() or future.set_result(got))
+        self.send(packed(*words), partial(settle, future))
         answer = await future
         if isinstance(answer, hiredis.ReplyError):
             raise RedisConnectionError(str(answer))
@@ -71,9 +74,21 @@ class Link(asyncio.Protocol):
             answered(None)
 
 
+def packed(*words: str | bytes | int) -> bytes:
+    """A command as Redis reads it."""
+    command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]
+    return command
+
+
+def settle(future: "asyncio.Future[Result]", answer: Result) -> None:
+    """Unless nobody waits for it any more."""
+    if not future.done():
+        future.set_result(answer)
+
+
 async def take_over(connection: AbstractConnection) -> Link:
     """Connect, and read and write in place of the client from here on."""
-    await connection.connect()
+    await connection.connect()  # type: ignore[no-untyped-call]
     writer: asyncio.StreamWriter | None = connection._writer
     if writer is None:
         raise RedisConnectionError("not connected")

@@ -1,4 +1,4 @@
-"""Which node of Redis has a key, and a connection to it: one server, Sentinel's primary, a cluster."""
+"""Which node of Redis has a key, and how to reach it: a server, Sentinel's primary, a cluster."""
 
 import asyncio
 import contextlib
@@ -39,16 +39,11 @@ class Nodes(ABC):
         host, port = await self.address(tag)
         target = self._target
         kind = SSLConnection if target.tls else Connection
-        return await take_over(
-            kind(host=host, port=port, db=target.database, **self._options())
-        )
+        return await take_over(kind(host=host, port=port, db=target.database, **self._options()))
 
     @abstractmethod
     async def address(self, tag: bytes) -> Address:
         """The node that has the keys with this tag now."""
-
-    async def close(self) -> None:
-        """Close what `address` has opened."""
 
     def _options(self) -> dict[str, Any]:
         # Waits are bounded by who asks; a retry would be a second wait.
@@ -116,7 +111,7 @@ class Cluster(Nodes):
             for tag in self.tags:
                 node = cluster.get_node_from_key(tag.decode())
                 if node is not None:
-                    found[tag] = Address(node.host, node.port)
+                    found[tag] = Address(node.host, int(node.port))
             return found
         finally:
             for close in (cluster.aclose, *(node.disconnect for node in nodes)):

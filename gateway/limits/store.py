@@ -1,4 +1,4 @@
-"""The limits that all hosts share, as one worker sees them: lanes to the nodes of Redis, and leases.
+"""The limits that all hosts share, as one worker sees them: lanes to nodes of Redis, and leases.
 
 Requests put their questions into the lanes (``cext/judgement.pyx``); nothing of them passes here.
 """
@@ -7,10 +7,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.cext.lane import Lane, number_of_lane
 from gateway.limits.dispatcher import FAILURES, PROBE_S, Dispatcher, Metrics
+from gateway.limits.link import settle
 from gateway.limits.nodes import Nodes
 
 if TYPE_CHECKING:
@@ -66,7 +68,6 @@ class LimitStore:
         connect_s: float,
     ) -> None:
         """``nonce``: a text that no other worker has. An answer later than `wait_s` is lost."""
-        self._nodes = nodes
         self._segment = segment
         self._metrics = metrics
         self._wait_s = wait_s
@@ -78,10 +79,9 @@ class LimitStore:
         self._tasks: set[asyncio.Task[None]] = set()
         self._dispatchers: list[Dispatcher] = []
         for number, tag in enumerate(nodes.tags):
-            lane = Lane(number, tag, lambda number=number: self._dispatchers[number].wake())
             dispatcher = Dispatcher(
-                lane,
-                lambda tag=tag: nodes.connect(tag),
+                Lane(number, tag, partial(self._wake, number)),
+                partial(nodes.connect, tag),
                 metrics,
                 self._changed,
                 nonce=f"{nonce}:{number}",
@@ -113,7 +113,9 @@ class LimitStore:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for dispatcher in self._dispatchers:
             dispatcher.close()
-        await self._nodes.close()
+
+    def _wake(self, number: int) -> None:
+        self._dispatchers[number].wake()
 
     # --- leases -----------------------------------------------------------------------------------
 
@@ -189,7 +191,7 @@ class LimitStore:
         if lane.away:
             return None
         future: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
-        lane.ask([question], lambda got: future.done() or future.set_result(got))
+        lane.ask([question], partial(settle, future))
         return await future
 
     # --- there or away ----------------------------------------------------------------------------
@@ -202,7 +204,9 @@ class LimitStore:
             if first.link is not None:
                 try:
                     async with asyncio.timeout(self._wait_s):
-                        hosts = int(await first.link.ask("EVAL", HOSTS, 1, key, self._host, HOST_LIFE_S))
+                        hosts = int(
+                            await first.link.ask("EVAL", HOSTS, 1, key, self._host, HOST_LIFE_S)
+                        )
                 except FAILURES as error:
                     first.lose(error)
                 else:

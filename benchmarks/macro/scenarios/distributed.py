@@ -23,7 +23,10 @@ def run(bench: Bench) -> Findings:
     """The same limit in memory, leased and exact; interleaved. Redis has the load's core."""
     names = ["gateway-memory", *(f"gateway-{mode}" for mode in WANTED_US)]
     with redis(bench.directory) as url:
-        peers = [GatewayLimited(), *(GatewayLimited(mode=mode, redis_url=url) for mode in WANTED_US)]
+        peers = [
+            GatewayLimited(),
+            *(GatewayLimited(mode=mode, redis_url=url) for mode in WANTED_US),
+        ]
         with bench.running(*peers) as instances:
             fixed = interleave(
                 {i.name: partial(bench.at_rate, i) for i in instances}, bench.options.rounds
@@ -57,7 +60,9 @@ def judged(mode: str, wanted_us: float, rounds: Rounds) -> Verdict:
     name = f"gateway-{mode}"
     added = rounds.difference(name, "gateway-memory", lambda s: s.cpu_us)
     met = rounds.decide([name, "gateway-memory"], added.median <= wanted_us)
-    return Verdict("P7", f"{mode}: CPU/request above memory", f"≤ {wanted_us} µs", added.text(2), met)
+    return Verdict(
+        "P7", f"{mode}: CPU/request above memory", f"≤ {wanted_us} µs", added.text(2), met
+    )
 
 
 SCENARIO = Scenario("p7", TITLE, run)

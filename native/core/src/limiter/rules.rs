@@ -149,7 +149,14 @@ impl Limits {
     }
 
     /// Tokens of a lease that nobody has used, for the store; none if more were granted since.
-    pub fn take_back(&self, table: &CellTable<'_>, rule: usize, key: u64, until_ns: u64, now_ns: u64) -> u64 {
+    pub fn take_back(
+        &self,
+        table: &CellTable<'_>,
+        rule: usize,
+        key: u64,
+        until_ns: u64,
+        now_ns: u64,
+    ) -> u64 {
         let (until, now) = (until_ns / TICK_NS, now_ns / TICK_NS);
         match (self.0.get(rule), table.find(key)) {
             (Some(Rule::Lease(lease)), Some(cell)) => lease.take_back(cell, key, until, now),
