@@ -209,7 +209,9 @@ cdef class Worker:
     cdef void measure_lag(self) noexcept:
         """How late this tick is: so long did whatever was ready wait."""
         cdef uint64_t now_us = self.clock.now_ns // 1000
-        cdef uint64_t lag_us = now_us - self.tick_due_us if self.tick_due_us and now_us > self.tick_due_us else 0
+        cdef uint64_t lag_us = 0
+        if self.tick_due_us and now_us > self.tick_due_us:
+            lag_us = now_us - self.tick_due_us
         self.tick_due_us = now_us + <uint64_t>(1e6 * TICK_S)
         self.plan.overload.tick(lag_us)
         gw_metrics_set(self.region, GW_LOOP_LAG_MICROSECONDS, lag_us)

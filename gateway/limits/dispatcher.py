@@ -8,13 +8,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import hiredis
 from redis.exceptions import RedisError
 
-from gateway.cext.lane import Batch, Lane
 from gateway.limits.link import Link, packed
+
+if TYPE_CHECKING:
+    from gateway.cext.lane import Batch, Lane
 
 __all__ = ["FAILURES", "Dispatcher", "Metrics"]
 
@@ -45,7 +47,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        lane: Lane,
+        lane: "Lane",
         connect: Connect,
         metrics: Metrics,
         on_change: Callable[[str], None],
@@ -136,7 +138,7 @@ class Dispatcher:
             return
         self._call(self.link, batch)
 
-    def _call(self, link: Link, batch: Batch) -> None:
+    def _call(self, link: Link, batch: "Batch") -> None:
         self._calls += 1
         self._asked = batch
         self._began_ns = time.perf_counter_ns()
