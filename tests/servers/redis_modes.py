@@ -8,18 +8,38 @@ from pathlib import Path
 
 from tests.servers.redis import START_TIMEOUT_S, RedisServer, free_port
 
+SLOTS = 16384
+
 
 def start_cluster(directory: Path) -> RedisServer:
     """One node that has all slots."""
-    port_options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
-    node = RedisServer(directory, *port_options)
-    try:
-        _cli(node.port, "cluster", "addslotsrange", "0", "16383")
-        _until(lambda: "cluster_state:ok" in _cli(node.port, "cluster", "info"))
-    except BaseException:
-        node.close()
-        raise
+    [node] = start_cluster_of(1, directory)
     return node
+
+
+def start_cluster_of(count: int, directory: Path) -> list[RedisServer]:
+    """Primaries that share the slots evenly. One that is gone is missed by nobody else."""
+    nodes: list[RedisServer] = []
+    try:
+        for number in range(count):
+            options = ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+            name = f"nodes-{number}.conf"
+            nodes.append(RedisServer(directory, *options, "--cluster-config-file", name))
+            first, last = SLOTS * number // count, SLOTS * (number + 1) // count - 1
+            _cli(nodes[-1].port, "cluster", "addslotsrange", str(first), str(last))
+            _cli(nodes[-1].port, "cluster", "meet", "127.0.0.1", str(nodes[0].port))
+        for node in nodes:
+            _until(lambda port=node.port: f"cluster_slots_ok:{SLOTS}" in _info(port))
+            _until(lambda port=node.port: "cluster_state:ok" in _info(port))
+    except BaseException:
+        for node in nodes:
+            node.close()
+        raise
+    return nodes
+
+
+def _info(port: int) -> str:
+    return _cli(port, "cluster", "info")
 
 
 class Sentinel:
