@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.servers.redis import START_TIMEOUT_S, RedisServer, free_port
@@ -29,8 +30,7 @@ def start_cluster_of(count: int, directory: Path) -> list[RedisServer]:
             _cli(nodes[-1].port, "cluster", "addslotsrange", str(first), str(last))
             _cli(nodes[-1].port, "cluster", "meet", "127.0.0.1", str(nodes[0].port))
         for node in nodes:
-            _until(lambda port=node.port: f"cluster_slots_ok:{SLOTS}" in _info(port))
-            _until(lambda port=node.port: "cluster_state:ok" in _info(port))
+            _until(partial(_is_whole, node.port))
     except BaseException:
         for node in nodes:
             node.close()
@@ -38,8 +38,9 @@ def start_cluster_of(count: int, directory: Path) -> list[RedisServer]:
     return nodes
 
 
-def _info(port: int) -> str:
-    return _cli(port, "cluster", "info")
+def _is_whole(port: int) -> bool:
+    info = _cli(port, "cluster", "info")
+    return f"cluster_slots_ok:{SLOTS}" in info and "cluster_state:ok" in info
 
 
 class Sentinel:
