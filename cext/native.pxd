@@ -228,7 +228,7 @@ cdef extern void gw_metrics_service_add(
 ) noexcept nogil
 
 # Share of a canary in permille; -1: as configured.
-cdef extern int32_t gw_canary_share(const GwSegment *segment, uint32_t label) noexcept nogil
+cdef extern int32_t gw_canary_share(const GwSegment *segment, uint32_t place) noexcept nogil
 
 cdef extern void gw_segment_beat(const GwRegion *region, uint64_t now_ms) noexcept nogil
 

@@ -93,7 +93,7 @@ def build_endpoints(Worker worker, dict spec):
         worker.slot,
         spec["label"],
         spec["balance"],
-        [(endpoint["label"], endpoint["weight"], endpoint["url"]) for endpoint in spec["endpoints"]],
+        [(endpoint["place"], endpoint["weight"], endpoint["url"]) for endpoint in spec["endpoints"]],
         # Workers start at different places of the schedule, so that they do not move in step.
         seed=worker.random(),
         now_ms=time.monotonic_ns() // 1_000_000,

@@ -28,6 +28,6 @@ cdef class Split:
     cdef uint32_t total
     cdef RequestKey by              # None: drawn anew for each request
     cdef Part canary                # the new part, whose share may be laid over; or None
-    cdef uint32_t canary_label
+    cdef uint32_t canary_place
     cdef Service choose(self, Exchange exchange)
     cdef Service by_weight(self, uint64_t at, Part without)

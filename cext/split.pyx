@@ -53,7 +53,7 @@ cdef class Split:
         self.by = RequestKey(route["split_by"]) if route["split_by"] else None
         if route["canary"]:
             self.canary = self.parts[route["canary"]["part"]]
-            self.canary_label = route["canary"]["label"]
+            self.canary_place = route["canary"]["place"]
 
     cdef Service choose(self, Exchange exchange):
         cdef uint64_t bits
@@ -65,7 +65,7 @@ cdef class Split:
         # The lower half as a fraction (Lemire's multiply-shift): consistent hashing goes by the upper one.
         bits &= 0xFFFFFFFF
         if self.canary is not None:
-            share = gw_canary_share(exchange.worker.segment_address, self.canary_label)
+            share = gw_canary_share(exchange.worker.segment_address, self.canary_place)
         if share < 0:
             return self.by_weight((bits * self.total) >> 32, None)
         # From the upper end, so that who is with the canary stays there when its share grows.

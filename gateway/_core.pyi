@@ -87,6 +87,7 @@ METHODS: Final[tuple[str, ...]]
 DURATION_BUCKETS: Final[tuple[float, ...]]
 """Upper bounds in seconds of the duration histogram; one more bucket has no bound."""
 MAX_LABELS: Final[int]
+MAX_PLACES: Final[int]
 SERIES_LIMIT: Final[int]
 SERVICES_LIMIT: Final[int]
 
@@ -119,6 +120,8 @@ class Snapshot(TypedDict):
     heartbeats: list[int]
     """Of each slot, ms; 0 = never."""
     labels_dropped: int
+    places_used: int
+    places_dropped: int
 
 @type_check_only
 class EndpointState(TypedDict):
@@ -200,6 +203,16 @@ class Segment:
     def label(self, id: int) -> str:
         """Text of an id; "other" if it was never given out."""
 
+    def place(self, name: str, now_ms: int) -> int:
+        """Where the state of an endpoint or canary lies; new to each owner, and its own until a
+        `sweep` takes it back. 0 ("other") when all are taken. One process at a time.
+        """
+
+    def sweep(self, wanted: list[int], now_ms: int, grace_ms: int) -> int:
+        """Free the places that no Plan has `wanted` for `grace_ms` and no worker's EndpointSet
+        names; returns how many. One process at a time.
+        """
+
     def beat(self, slot: int, now_ms: int) -> None: ...
     def last_beat(self, slot: int) -> int:
         """Argument of the last `beat`; 0 before the first."""
@@ -220,15 +233,15 @@ class Segment:
         """After the slot's writer died: what it had open is closed. Counters stay."""
 
     def set_health(self, endpoint: int, health: str, now_ms: int) -> None:
-        """`endpoint`: a label. `health`: unknown, healthy or unhealthy; else ValueError. Only for
+        """`endpoint`: a place. `health`: unknown, healthy or unhealthy; else ValueError. Only for
         the control process.
         """
 
     def endpoint(self, endpoint: int, now_ms: int) -> EndpointState:
-        """What all processes know of the endpoint with this label."""
+        """What all processes know of the endpoint at this place."""
 
     def share(self, canary: int) -> int | None:
-        """Permille of the requests that the canary with this label gets; None: as configured."""
+        """Permille of the requests that the canary at this place gets; None: as configured."""
 
     def set_share(self, canary: int, permille: int | None) -> None:
         """Only for the control process. Raises ValueError above 1000."""

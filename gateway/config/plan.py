@@ -45,8 +45,8 @@ class PlannedEndpoint:
     weight: int
     zone: str | None
     """Where it runs, if its source says so."""
-    label: int
-    """The id of service and URL in the segment's label table: where its state is kept."""
+    place: int
+    """Where the segment keeps its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +213,8 @@ class PlannedCanary:
 
     part: int
     """Index in the route's split."""
-    label: int
-    """Where its share is kept; another one when the split is another."""
+    place: int
+    """Where the segment keeps its share; another one when the split is another."""
     steps: tuple[float, ...]
     every: float
     min_requests: int

@@ -23,6 +23,7 @@ from gateway.config.auth import Auth
 from gateway.config.schema import Config
 from gateway.control.endpoints import Endpoints
 from gateway.control.instance import Instance
+from gateway.control.places import Places
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.control.serve import serve
@@ -79,7 +80,8 @@ class _Process:
         self._task = task
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
-        self._endpoints = Endpoints(self._channel.send, task.segment.intern, task.publication)
+        self._places = Places(task.segment, task.publication)
+        self._endpoints = Endpoints(self._channel.send, self._places, task.publication)
         self._instance = Instance(
             self._channel.send, task.segment, task.publication, self._endpoints.reports
         )
@@ -109,6 +111,7 @@ class _Process:
             loop.create_task(self._link.run()),
             loop.create_task(self._endpoints.run()),
             loop.create_task(self._canaries.run()),
+            loop.create_task(self._places.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
@@ -198,6 +201,7 @@ class _Process:
                 publication = Publication.from_message(message["publication"])
                 self._instance.publication = publication
                 self._endpoints.published(publication)
+                self._places.published(publication)
                 self._watch_upstreams(publication)
                 if self._identity is not None:
                     self._identity.apply(self._auth(), self._trusted_proxies())
@@ -216,7 +220,7 @@ class _Process:
         try:
             loaded = task.source.load()
             publication = publish(
-                loaded, task.segment.intern, generation, task.started_with, self._link.stored
+                loaded, self._places, generation, task.started_with, self._link.stored
             )
             publication = await self._endpoints.fill(publication)
         except ConfigError as error:

@@ -44,7 +44,7 @@ def _breaker(
 
 
 def _endpoint(endpoint: Mapping[str, Any], segment: UpstreamStates, now_ms: int) -> dict[str, Any]:
-    state = segment.endpoint(endpoint["label"], now_ms)
+    state = segment.endpoint(endpoint["place"], now_ms)
     usable = state["health"] != "unhealthy" and not state["ejected_for_ms"]
     return {"url": endpoint["url"], "usable": usable, **state}
 
@@ -82,11 +82,11 @@ def canary_shares(
     services: Sequence[Mapping[str, Any]],
     share: Callable[[int], int | None],
 ) -> Family:
-    """`routes`: those of the Plan with a canary. `share`: permille by label; None as configured."""
+    """`routes`: those of the Plan with a canary. `share`: permille by place; None as configured."""
     samples = []
     for route in routes:
         part = route["split"][route["canary"]["part"]]
-        permille = share(route["canary"]["label"])
+        permille = share(route["canary"]["place"])
         if permille is None:
             permille = 1000 * part["weight"] / sum(each["weight"] for each in route["split"])
         labels = {"route": route["path"], "service": services[part["service"]]["name"]}

@@ -49,7 +49,7 @@ impl EndpointSet {
     ) -> PyResult<Self> {
         let endpoints: Vec<Endpoint> = endpoints
             .into_iter()
-            .map(|(label, weight, url)| Endpoint { label, weight, url })
+            .map(|(place, weight, url)| Endpoint { place, weight, url })
             .collect();
         let max_ejected_percent = outlier
             .as_ref()

@@ -140,8 +140,8 @@ def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, serve
     by = {"source": "header", "name": "x-user-id"}
     compiled = split_plan(servers, [{"service": 0, "weight": 95}, {"service": 1, "weight": 5}], by)
     running = gateway(compiled)
-    label = running.segment.intern("the canary")
-    compiled["routes"][0]["canary"] = {"part": 1, "label": label}
+    place = running.segment.place("the canary", 0)
+    compiled["routes"][0]["canary"] = {"part": 1, "place": place}
     running.install(compiled | {"generation": 2})
 
     def with_the_canary() -> set[int]:
@@ -150,13 +150,13 @@ def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, serve
     with running.connect() as client:
         first = with_the_canary()
         assert 3 < len(first) < 40
-        running.segment.set_share(label, 500)
+        running.segment.set_share(place, 500)
         half = with_the_canary()
         assert 120 < len(half) < 180
         assert first <= half, "who was there stays there"
-        running.segment.set_share(label, 0)
+        running.segment.set_share(place, 0)
         assert with_the_canary() == set()
-        running.segment.set_share(label, 1000)
+        running.segment.set_share(place, 1000)
         assert len(with_the_canary()) == 300
-        running.segment.set_share(label, None)
+        running.segment.set_share(place, None)
         assert with_the_canary() == first

@@ -23,10 +23,10 @@ const RULES: BreakerSettings = BreakerSettings {
 
 fn endpoint_set(segment: &Segment, kind: Kind, count: u32, checked: bool) -> EndpointSet {
     let endpoints: Vec<Endpoint> = (1..=count)
-        .map(|label| Endpoint {
-            label,
-            weight: label,
-            url: format!("http://10.0.0.{label}"),
+        .map(|place| Endpoint {
+            place,
+            weight: place,
+            url: format!("http://10.0.0.{place}"),
         })
         .collect();
     let settings = Settings {

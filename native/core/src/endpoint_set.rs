@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::balancer::{hash_key, Balancer, BalancerError, Endpoints, Kind, Members, Pick};
 use crate::endpoint::{Ejection, EndpointCell};
-use crate::segment::{Region, Segment, SegmentError};
+use crate::segment::{Region, Segment, SegmentError, OTHER};
 
 /// One endpoint, as the Plan has it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Id of its text in the segment's label table.
-    pub label: u32,
+    /// Where its state lies in the segment.
+    pub place: u32,
     pub weight: u32,
     /// What consistent hashing and a sticky cookie recognise it by, on every host.
     pub url: String,
@@ -46,7 +46,7 @@ const LEAST_SHARE: f64 = 0.1;
 pub struct EndpointSet {
     balancer: Balancer,
     settings: Settings,
-    labels: Box<[u32]>,
+    places: Box<[u32]>,
     keys: Box<[u64]>,
     cells: Box<[&'static EndpointCell]>,
     regions: &'static [Region],
@@ -87,14 +87,14 @@ impl EndpointSet {
         let balancer = Balancer::new(settings.kind, members).map_err(EndpointSetError::Balancer)?;
         let cells: Box<[_]> = endpoints
             .iter()
-            .map(|endpoint| segment.endpoint(endpoint.label))
+            .map(|endpoint| segment.endpoint(endpoint.place))
             .collect();
         if settings.slow_start_ms != 0 {
             cells.iter().for_each(|cell| cell.appear(now_ms));
         }
         let set = Self {
             balancer,
-            labels: endpoints.iter().map(|endpoint| endpoint.label).collect(),
+            places: endpoints.iter().map(|endpoint| endpoint.place).collect(),
             keys,
             cells,
             regions: segment.regions(),
@@ -106,6 +106,7 @@ impl EndpointSet {
             panicking: AtomicBool::new(false),
             settings,
         };
+        set.places.iter().for_each(|&place| set.own.hold(place));
         set.refresh(now_ms);
         Ok(set)
     }
@@ -163,21 +164,22 @@ impl EndpointSet {
     #[inline]
     pub fn begin(&self, index: usize) {
         if self.counts {
-            self.own.enter(self.labels[index]);
-            self.own.enter(self.settings.label);
+            self.own.enter(self.places[index], self.settings.label);
         }
     }
 
     #[inline]
     pub fn end(&self, index: usize) {
         if self.counts {
-            self.own.leave(self.labels[index]);
-            self.own.leave(self.settings.label);
+            self.own.leave(self.places[index], self.settings.label);
         }
     }
 
     /// How a request ended. True if the endpoint has been ejected for it, by this very call.
     pub fn report(&self, index: usize, failed: bool, latency_us: u64, now_ms: u64) -> bool {
+        if self.places[index] == OTHER {
+            return false; // it shares its place, so nothing is known of it
+        }
         let cell = self.cells[index];
         if self.measures {
             cell.observe(latency_us, now_ms);
@@ -217,23 +219,21 @@ impl EndpointSet {
     }
 }
 
+/// An exchange may outlive its Plan: what it reports goes to this endpoint and no later one.
+impl Drop for EndpointSet {
+    fn drop(&mut self) {
+        self.places
+            .iter()
+            .for_each(|&place| self.own.release(place));
+    }
+}
+
 /// The endpoints at the moment of a pick.
 struct View<'a> {
     set: &'a EndpointSet,
     now_ms: u64,
     strict: bool,
     tried: &'a [u32],
-}
-
-impl View<'_> {
-    fn sum(&self, label: u32) -> u64 {
-        let counts = self
-            .set
-            .regions
-            .iter()
-            .map(|region| region.in_flight(label));
-        counts.map(u64::from).sum()
-    }
 }
 
 impl Endpoints for View<'_> {
@@ -259,11 +259,23 @@ impl Endpoints for View<'_> {
     }
 
     fn in_flight(&self, index: usize) -> u64 {
-        self.sum(self.set.labels[index])
+        let place = self.set.places[index];
+        let counts = self
+            .set
+            .regions
+            .iter()
+            .map(|region| region.in_flight(place));
+        counts.map(u64::from).sum()
     }
 
     fn total_in_flight(&self) -> u64 {
-        self.sum(self.set.settings.label)
+        let service = self.set.settings.label;
+        let counts = self
+            .set
+            .regions
+            .iter()
+            .map(|region| region.in_service(service));
+        counts.map(u64::from).sum()
     }
 
     fn latency_us(&self, index: usize) -> f64 {

@@ -171,8 +171,8 @@ pub unsafe extern "C" fn gw_breaker_report(
 /// # Safety
 /// See the module's head.
 #[no_mangle]
-pub unsafe extern "C" fn gw_canary_share(segment: *const GwSegment, label: u32) -> i32 {
+pub unsafe extern "C" fn gw_canary_share(segment: *const GwSegment, place: u32) -> i32 {
     // SAFETY: the caller's promise.
-    let share = unsafe { &*segment }.upstreams().share(label);
+    let share = unsafe { &*segment }.upstreams().share(place);
     share.map_or(-1, |permille| permille as i32)
 }

@@ -16,6 +16,7 @@ from gateway.control.publish import ConfigSource, publish
 from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 from gateway.upstreams.discovery.watch import Report
+from tests.servers.plans import Lengths
 
 TEXT = """\
 auth: { signing: { algorithm: ES256 }, passwords: { memory_kib: 64, passes: 1, digit: false } }
@@ -45,7 +46,9 @@ class FakeInstance:
         return [{"name": "web", "breaker": None, "endpoints": []}]
 
     def published(self) -> Publication:
-        return publish(self.source.load(), len, next(self.generations), None, self.link.stored)
+        return publish(
+            self.source.load(), Lengths(), next(self.generations), None, self.link.stored
+        )
 
     async def reload(self) -> dict[str, Any]:
         if self.is_silent:
