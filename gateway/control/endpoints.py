@@ -18,6 +18,7 @@ from gateway.control.publication import Publication
 
 if TYPE_CHECKING:
     from gateway.upstreams.discovery.discovery import Discovery
+    from gateway.upstreams.discovery.registry import Catalogue
     from gateway.upstreams.discovery.source import Endpoint, EndpointSet
     from gateway.upstreams.discovery.watch import Report
 
@@ -36,11 +37,17 @@ class Endpoints:
     """Feeds what discovery finds into Plans. Costs nothing until a service is discovered."""
 
     def __init__(
-        self, send: Callable[[Message], None], labels: Labels, in_force: Publication
+        self,
+        send: Callable[[Message], None],
+        labels: Labels,
+        in_force: Publication,
+        catalogue: "Catalogue",
     ) -> None:
+        """`catalogue`: for sources that ask the store."""
         self._send = send
         self._labels = labels
         self._in_force = in_force
+        self._catalogue = catalogue
         self._discovery: Discovery | None = None
         self._changed = asyncio.Event()
 
@@ -95,7 +102,7 @@ class Endpoints:
         if self._discovery is None:
             from gateway.upstreams.discovery.discovery import Discovery
 
-            self._discovery = Discovery(self._changed.set)
+            self._discovery = Discovery(self._changed.set, self._catalogue)
         return self._discovery
 
     async def _announce(self) -> None:

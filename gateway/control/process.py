@@ -26,6 +26,7 @@ from gateway.control.instance import Instance
 from gateway.control.places import Places
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
+from gateway.control.registry import ServiceRegistry
 from gateway.control.serve import serve
 from gateway.control.status import status_app
 from gateway.control.store_link import StoreLink
@@ -81,12 +82,7 @@ class _Process:
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
         self._places = Places(task.segment, task.publication)
-        self._endpoints = Endpoints(self._channel.send, self._places, task.publication)
-        self._instance = Instance(
-            self._channel.send, task.segment, task.publication, self._endpoints.reports
-        )
         self._loading: asyncio.Task[None] | None = None
-        self._health = HealthChecks(task.segment)
         self._canaries = CanaryWatch(task.segment)
         self._link = StoreLink(
             task.started_with.store.url,
@@ -95,6 +91,14 @@ class _Process:
             announce=_announce_admin_token,
         )
         self._link.subscribe(self._on_store_version)
+        self._registry = ServiceRegistry(self._link, task.publication)
+        self._health = HealthChecks(task.segment, self._registry.health_changed)
+        self._endpoints = Endpoints(
+            self._channel.send, self._places, task.publication, self._registry
+        )
+        self._instance = Instance(
+            self._channel.send, task.segment, task.publication, self._endpoints.reports
+        )
         self._store_version: StoreVersion | None = None
         self._identity: Identity | None = None
 
@@ -112,6 +116,7 @@ class _Process:
             loop.create_task(self._endpoints.run()),
             loop.create_task(self._canaries.run()),
             loop.create_task(self._places.run()),
+            loop.create_task(self._registry.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
@@ -202,6 +207,7 @@ class _Process:
                 self._instance.publication = publication
                 self._endpoints.published(publication)
                 self._places.published(publication)
+                self._registry.published(publication)
                 self._watch_upstreams(publication)
                 if self._identity is not None:
                     self._identity.apply(self._auth(), self._trusted_proxies())

@@ -15,6 +15,7 @@ from gateway.config.auth import Auth
 from gateway.config.stored import Kind
 from gateway.control.admin.credentials import credential_operations
 from gateway.control.admin.dispatch import Dispatcher, refusal_of
+from gateway.control.admin.instances import instance_operations
 from gateway.control.admin.openapi import openapi_document
 from gateway.control.admin.operation import Operation
 from gateway.control.admin.people import People
@@ -47,6 +48,7 @@ def table_of(instance: Instance, link: StoreLink, source: ConfigSource) -> list[
     return [
         configuration_operation(instance),
         *(row for sections in planned for row in sections.operations()),
+        *instance_operations(),
         *People(NewPasswords(lambda: _auth(instance).passwords)).operations(),
         *credential_operations(lambda: _auth(instance)),
     ]

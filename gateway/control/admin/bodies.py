@@ -6,7 +6,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from annotated_types import Ge, Le, Len
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from gateway.administration.registration import (
+    MAX_TTL_S,
+    MIN_TTL_S,
+    parse_instance_url,
+    parse_zone,
+)
 from gateway.administration.views import AdminTokenView, ClientView, KeyView, Role
+from gateway.config.services import MAX_WEIGHT
 from gateway.config.values import parse_name
 from gateway.store.emails import normalise_email
 
@@ -20,6 +27,8 @@ __all__ = [
     "DefinitionChange",
     "DefinitionCreation",
     "DefinitionView",
+    "InstanceChange",
+    "InstanceRegistration",
     "KeyCreated",
     "KeyCreation",
     "KeyRotation",
@@ -160,6 +169,39 @@ class ClientCreated(ClientView):
 
     secret: str
     """It cannot be shown again."""
+
+
+# --- instances -------------------------------------------------------------------------------
+
+Weight = Annotated[int, Ge(0), Le(MAX_WEIGHT)]
+Zone = Annotated[str, AfterValidator(parse_zone)]
+
+
+class InstanceRegistration(Body):
+    """What an instance says of itself. Said again, it takes the place of what was said before."""
+
+    service: Name
+    """What `discovery.registry.service` asks for."""
+    url: Annotated[str, AfterValidator(parse_instance_url)]
+    """`http://HOST:PORT` or `unix:///path`."""
+    weight: Weight = 1
+    zone: Zone | None = None
+    metadata: dict[str, Any] | None = None
+    """For people and other programs."""
+    ttl_s: Annotated[int, Ge(MIN_TTL_S), Le(MAX_TTL_S)] | None = None
+    """Seconds after which it leaves if no heartbeat came; null: it stays until it is removed."""
+
+
+class InstanceChange(Body):
+    """What is to be other than before. Fields that are left out stay."""
+
+    weight: Weight | None = None
+    zone: Zone | None = None
+    """Null takes the zone away."""
+    metadata: dict[str, Any] | None = None
+    """Null takes it away."""
+    active: bool | None = None
+    """`false` takes the instance out and keeps it registered."""
 
 
 # --- admin tokens ----------------------------------------------------------------------------

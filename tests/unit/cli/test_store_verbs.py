@@ -31,13 +31,13 @@ def ann(gateway: Run) -> Run:
 def test_the_tables_are_made_and_their_revision_shown(gateway: Run) -> None:
     before = gateway("db", "current")
     assert (before.exit_code, before.stdout) == (
-        1, "sqlite:///gateway.db: revision none, this gateway needs 0001\n",
+        1, "sqlite:///gateway.db: revision none, this gateway needs 0002\n",
     )  # fmt: skip
     assert not Path("gateway.db").exists()
-    assert gateway("db", "upgrade").stdout == "up to date: revision 0001\n"
+    assert gateway("db", "upgrade").stdout == "up to date: revision 0002\n"
     after = gateway("db", "current")
     assert (after.exit_code, after.stdout) == (
-        0, "sqlite:///gateway.db: revision 0001, up to date\n",
+        0, "sqlite:///gateway.db: revision 0002, up to date\n",
     )  # fmt: skip
 
 
@@ -166,3 +166,26 @@ def test_the_audit_log_tells_who_did_it(ann: Run) -> None:
     ]
     assert all(row[0].startswith("user ") for row in rows)
     assert "argon2" not in str(rows)
+
+
+def test_registry(gateway: Run) -> None:
+    made = gateway(
+        "registry", "register", "web", "http://10.0.0.1:80", "--zone", "a", "--ttl", "1m"
+    )
+    assert made.exit_code == 0, made.output
+    number = made.stdout.strip()
+    gateway("registry", "register", "other", "http://10.0.0.2:80")
+    [row] = json.loads(gateway("registry", "list", "--service", "web", "--json").stdout)
+    assert (row["url"], row["zone"], row["ttl_s"], row["weight"]) == (
+        "http://10.0.0.1:80", "a", 60, 1,
+    )  # fmt: skip
+    assert len(gateway("registry", "list").stdout.splitlines()) == 3
+    gone = gateway("registry", "deregister", number)
+    assert gone.stdout == "web http://10.0.0.1:80: removed\n"
+    again = gateway("registry", "deregister", number)
+    assert (again.exit_code, again.stderr) == (1, f"gateway: there is no instance {number}\n")
+    bad = gateway("registry", "register", "web", "10.0.0.1")
+    assert bad.exit_code == 2
+    assert "must be http://HOST:PORT" in bad.stderr
+    short = gateway("registry", "register", "web", "http://a:1", "--ttl", "1s")
+    assert "a time to live is 2 s to 604800 s, not 1 s" in short.stderr

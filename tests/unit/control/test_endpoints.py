@@ -15,6 +15,7 @@ from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.upstreams.discovery import discovery as discovery_module
 from gateway.upstreams.discovery.source import Endpoint, EndpointSet
+from tests.conformance.discovery.sites import NoCatalogue
 from tests.servers.plans import Lengths
 
 TEXT = """\
@@ -42,7 +43,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> Fed:
     source = Fed()
     monkeypatch.setattr(module, "FIRST_ANSWERS_S", 0.1)
     monkeypatch.setattr(module, "DEBOUNCE_S", 0.05)
-    monkeypatch.setattr(discovery_module.Discovery.__init__, "__defaults__", (lambda _: source,))
+    monkeypatch.setattr(discovery_module.Discovery.__init__, "__defaults__", (lambda *_: source,))
     return source
 
 
@@ -89,7 +90,7 @@ def test_endpoints_are_put_into_a_plan(compiled: Publication) -> None:
 
 async def test_changes_are_told_and_gathered(fed: Fed, compiled: Publication) -> None:
     sent: list[Message] = []
-    endpoints = Endpoints(sent.append, Lengths(), compiled)
+    endpoints = Endpoints(sent.append, Lengths(), compiled, NoCatalogue())
     running = asyncio.create_task(endpoints.run())
     fed.answers.put_nowait(frozenset({A}))
     await until(lambda: {"type": "endpoints"} in sent)
@@ -111,7 +112,7 @@ async def test_a_source_that_is_silent_at_the_start_is_not_waited_for_long(
     fed: Fed, compiled: Publication
 ) -> None:
     sent: list[Message] = []
-    running = asyncio.create_task(Endpoints(sent.append, Lengths(), compiled).run())
+    running = asyncio.create_task(Endpoints(sent.append, Lengths(), compiled, NoCatalogue()).run())
     await until(lambda: {"type": "endpoints"} in sent)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -121,7 +122,7 @@ async def test_a_new_control_process_knows_what_is_in_force(
     fed: Fed, compiled: Publication
 ) -> None:
     in_force = with_endpoints(compiled, {"web": {A}}, 5, Lengths())
-    endpoints = Endpoints(lambda message: None, Lengths(), in_force)
+    endpoints = Endpoints(lambda message: None, Lengths(), in_force, NoCatalogue())
     running = asyncio.create_task(endpoints.run())
     await asyncio.sleep(0.02)
     assert urls(endpoints.refresh(6)) == [A.url]
@@ -133,7 +134,7 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
     fed: Fed, compiled: Publication
 ) -> None:
     nothing = Publication(1, '{"services": []}', {}, 30.0)
-    endpoints = Endpoints(lambda message: None, Lengths(), nothing)
+    endpoints = Endpoints(lambda message: None, Lengths(), nothing, NoCatalogue())
     assert await endpoints.fill(nothing) is nothing
     assert endpoints.reports() == []
     asyncio.get_running_loop().call_later(0.02, fed.answers.put_nowait, frozenset({A}))
@@ -149,7 +150,7 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
 
 
 async def test_a_reload_waits_in_vain_only_once(fed: Fed, compiled: Publication) -> None:
-    endpoints = Endpoints(lambda message: None, Lengths(), compiled)
+    endpoints = Endpoints(lambda message: None, Lengths(), compiled, NoCatalogue())
     await endpoints.fill(compiled)
     async with asyncio.timeout(0.05):
         assert urls(await endpoints.fill(compiled)) == []
@@ -159,7 +160,7 @@ async def test_a_reload_waits_in_vain_only_once(fed: Fed, compiled: Publication)
 
 async def test_the_report_says_what_people_may_know(fed: Fed, compiled: Publication) -> None:
     sent: list[Message] = []
-    running = asyncio.create_task(Endpoints(sent.append, Lengths(), compiled).run())
+    running = asyncio.create_task(Endpoints(sent.append, Lengths(), compiled, NoCatalogue()).run())
     fed.answers.put_nowait(frozenset({A}))
     await until(lambda: any(message["type"] == "discovery" for message in sent))
     [service] = next(message for message in sent if message["type"] == "discovery")["services"]
