@@ -325,7 +325,7 @@ class EndpointSet:
         slot: int,
         label: int,
         kind: str,
-        endpoints: list[tuple[int, int, str]],
+        endpoints: Sequence[tuple[int, int, str, int, str | None]],
         *,
         seed: int,
         now_ms: int,
@@ -334,9 +334,11 @@ class EndpointSet:
         outlier: Outlier | None = None,
         panic_percent: int = 50,
         checked: bool = False,
+        zone: str | None = None,
     ) -> Self:
-        """`slot`: the worker's. `endpoints`: label, weight and URL of each. `checked`: whether
-        somebody calls `Segment.set_health`. Raises ValueError as Balancer does, IndexError.
+        """`slot`: the worker's. `endpoints`: place, weight, URL, priority and zone of each.
+        `checked`: whether somebody calls `Segment.set_health`. `zone`: whose endpoints come first.
+        Raises ValueError as Balancer does, IndexError.
         """
 
     def pick(

@@ -3,14 +3,13 @@
 from typing import Any
 
 from gateway.config.services import parse_endpoint_url
-from gateway.config.values import parse_name
+from gateway.config.values import parse_name, parse_zone
 from gateway.store.instances import Registration
 
-__all__ = ["MAX_TTL_S", "MAX_URL", "MIN_TTL_S", "checked", "parse_instance_url", "parse_zone"]
+__all__ = ["MAX_TTL_S", "MAX_URL", "MIN_TTL_S", "checked", "parse_instance_url"]
 
 MAX_URL = 255
 """Characters that the column holds."""
-MAX_ZONE = 64
 MIN_TTL_S = 2
 """The store is asked once a second at best; a shorter time would only flap."""
 MAX_TTL_S = 7 * 86_400
@@ -22,13 +21,6 @@ def parse_instance_url(url: str) -> str:
     if len(url) > MAX_URL:
         raise ValueError(f"must have at most {MAX_URL} characters")
     return url
-
-
-def parse_zone(zone: str) -> str:
-    """The name of a zone. ValueError."""
-    if not 0 < len(zone) <= MAX_ZONE or any(not "!" <= char <= "~" for char in zone):
-        raise ValueError(f"must be 1 to {MAX_ZONE} visible ASCII characters without spaces")
-    return zone
 
 
 def checked(
@@ -46,7 +38,7 @@ def checked(
         parse_name(service),
         parse_instance_url(url),
         weight,
-        None if zone is None else parse_zone(zone),
+        parse_zone(zone),
         metadata,
         ttl_s,
     )

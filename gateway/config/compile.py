@@ -33,7 +33,8 @@ def compile_plan(config: Config, labels: Labels, generation: int) -> Plan:
         generation=generation,
         server=_server(config.server),
         services=tuple(
-            compile_service(name, item, indexes, labels) for name, item in services.items()
+            compile_service(name, item, indexes, config.server.zone, labels)
+            for name, item in services.items()
         ),
         rate_limits=tuple(compile_limit(name, item, labels) for name, item in limits.items()),
         routes=tuple(

@@ -63,17 +63,17 @@ def endpoint_text(service: str, url: str) -> str:
 
 
 def plan_endpoint(
-    service: str, url: str, weight: int, zone: str | None, labels: Labels
+    service: str, url: str, weight: int, zone: str | None, priority: int, labels: Labels
 ) -> PlannedEndpoint:
     """An endpoint as the workers know it. ValueError if the URL is not one."""
     place = labels.place(endpoint_text(service, url))
-    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone, place)
+    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone, priority, place)
 
 
 def compile_service(
-    name: str, service: Service, indexes: Mapping[str, int], labels: Labels
+    name: str, service: Service, indexes: Mapping[str, int], zone: str | None, labels: Labels
 ) -> PlannedService:
-    """`indexes`: of all services, by name."""
+    """`indexes`: of all services, by name. `zone`: the gateway's own."""
     timeouts, pool, hashed = service.timeouts, service.pool, service.balance.consistent_hash
     return PlannedService(
         name=name,
@@ -81,12 +81,15 @@ def compile_service(
         host=service.host,
         balance=service.balance.algorithm,
         hash_by=compile_key(hashed),
+        zone=zone if service.prefer_zone else None,
         max_load=(hashed.max_load if hashed else None) or 0.0,
         sticky_cookie=_if_given(service.sticky_cookie, _sticky_cookie),
         slow_start=service.slow_start,
         panic_threshold=service.panic_threshold,
         endpoints=tuple(
-            plan_endpoint(name, endpoint.url, endpoint.weight, None, labels)
+            plan_endpoint(
+                name, endpoint.url, endpoint.weight, endpoint.zone, endpoint.priority, labels
+            )
             for endpoint in service.endpoints
         ),
         timeouts=PlannedTimeouts(

@@ -178,7 +178,7 @@ class Dns(Section):
     name: DnsName
     """The whole name; search domains are not applied."""
     type: Literal["A", "AAAA", "SRV"] = "A"
-    """`SRV` brings ports and weights; of its priorities only the best one is used."""
+    """`SRV` brings ports, weights and priorities."""
     port: Port | None = None
     """Port of the endpoints, for `A` and `AAAA`."""
     resolver: Resolver | None = None

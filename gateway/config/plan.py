@@ -45,6 +45,8 @@ class PlannedEndpoint:
     weight: int
     zone: str | None
     """Where it runs, if its source says so."""
+    priority: int
+    """Lower ones come first."""
     place: int
     """Where the segment keeps its state."""
 
@@ -169,6 +171,8 @@ class PlannedService:
     balance: str
     hash_by: PlannedKey | None
     """For ``consistent_hash``."""
+    zone: str | None
+    """The gateway's own, whose endpoints come first; None: no zone does."""
     max_load: float
     """Of an endpoint, relative to its share, in consistent hashing; 0 = no bound."""
     sticky_cookie: PlannedStickyCookie | None

@@ -157,7 +157,8 @@ def _known(publication: Publication) -> "dict[str, EndpointSet]":
 
     return {
         service["name"]: frozenset(
-            Endpoint(each["url"], each["weight"], each["zone"]) for each in service["endpoints"]
+            Endpoint(each["url"], each["weight"], each["zone"], each["priority"])
+            for each in service["endpoints"]
         )
         for service in orjson.loads(publication.plan)["services"]
         if service["name"] in publication.discovery

@@ -46,7 +46,13 @@ def _breaker(
 def _endpoint(endpoint: Mapping[str, Any], segment: UpstreamStates, now_ms: int) -> dict[str, Any]:
     state = segment.endpoint(endpoint["place"], now_ms)
     usable = state["health"] != "unhealthy" and not state["ejected_for_ms"]
-    return {"url": endpoint["url"], "usable": usable, **state}
+    return {
+        "url": endpoint["url"],
+        "zone": endpoint["zone"],
+        "priority": endpoint["priority"],
+        "usable": usable,
+        **state,
+    }
 
 
 def families(states: Sequence[Mapping[str, Any]]) -> list[Family]:

@@ -20,7 +20,7 @@ TIMEOUTS = {"connect": 1.0, "response": 5.0, "idle": 60.0, "total": 0.0}
 POOL = {"max_connections": 512, "max_queue": 128, "idle_timeout": 60.0}
 
 SWITCHED_OFF = {
-    "hash_by": None, "max_load": 0.0, "sticky_cookie": None, "slow_start": 0.0,
+    "hash_by": None, "zone": None, "max_load": 0.0, "sticky_cookie": None, "slow_start": 0.0,
     "panic_threshold": 0.5, "health": None, "outlier": None, "breaker": None, "bulkhead": None,
     "retries": None, "fallback": None,
 }  # fmt: skip
@@ -57,11 +57,21 @@ def endpoint(address: tuple[str, int], weight: int = 1) -> Plan:
         "port": port,
         "unix": None,
         "weight": weight,
+        "zone": None,
+        "priority": 0,
     }
 
 
 def unix_endpoint(path: str, weight: int = 1) -> Plan:
-    return {"url": f"unix://{path}", "host": None, "port": None, "unix": path, "weight": weight}
+    return {
+        "url": f"unix://{path}",
+        "host": None,
+        "port": None,
+        "unix": path,
+        "weight": weight,
+        "zone": None,
+        "priority": 0,
+    }
 
 
 def service(

@@ -27,7 +27,7 @@ class Host:
         self.places = [self.segment.place(f"service {url}", NOW) for url in URLS[:count]]
 
     def endpoints(self, kind: str = "weighted_random", slot: int = 0, **more: Any) -> EndpointSet:
-        listed = [(place, 1, url) for place, url in zip(self.places, URLS, strict=False)]
+        listed = [(place, 1, url, 0, None) for place, url in zip(self.places, URLS, strict=False)]
         more = {"seed": 0, "now_ms": NOW} | more
         return EndpointSet(self.segment, slot, self.service, kind, listed, **more)
 

@@ -28,7 +28,7 @@ def segment() -> Segment:
 
 def endpoints(segment: Segment, *places: int, slot: int = 0, now_ms: int = 0) -> EndpointSet:
     service = segment.intern("web")
-    listed = [(place, 1, f"http://{place}") for place in places]
+    listed = [(place, 1, f"http://{place}", 0, None) for place in places]
     return EndpointSet(
         segment, slot, service, "least_request", listed, seed=0, now_ms=now_ms,
         outlier=OUTLIER, checked=True,

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -54,6 +55,32 @@ def test_keys_from_cookies(gateway: Any, servers: Any) -> None:
         for sid in range(20):
             lines = (f"Cookie: a=1; sid={sid}; xsid=9", f"Cookie:  sid={sid}")
             assert len({client.get("/", line).body for line in lines}) == 1
+
+
+def test_the_own_zone_first_then_others_then_the_next_priority(gateway: Any, servers: Any) -> None:
+    upstreams = named(servers, "nfb")
+    endpoints = [endpoint(upstream.address) for upstream in upstreams]
+    endpoints[0] |= {"zone": "near"}
+    endpoints[1] |= {"zone": "far"}
+    endpoints[2] |= {"zone": "near", "priority": 1}
+    running = gateway(plan([service(endpoints=endpoints, zone="near", health={})]))
+    places = [running.segment.place(f"echo {each['url']}", 0) for each in endpoints]
+
+    def bodies() -> set[bytes]:
+        # The loads of the levels are those of the last tick.
+        time.sleep(0.25)
+        with running.connect() as client:
+            return {client.get().body for _ in range(30)}
+
+    assert bodies() == {b"n"}
+    running.segment.set_health(places[0], "unhealthy", 1)
+    # Half of the priority is left: it carries 70 %.
+    assert bodies() == {b"f", b"b"}
+    running.segment.set_health(places[1], "unhealthy", 1)
+    assert bodies() == {b"b"}
+    running.segment.set_health(places[0], "healthy", 1)
+    running.segment.set_health(places[1], "healthy", 1)
+    assert bodies() == {b"n"}
 
 
 def test_least_request_avoids_who_is_busy(gateway: Any, servers: Any, scripted: Any) -> None:

@@ -10,11 +10,10 @@ from gateway.administration.registration import (
     MAX_TTL_S,
     MIN_TTL_S,
     parse_instance_url,
-    parse_zone,
 )
 from gateway.administration.views import AdminTokenView, ClientView, KeyView, Role
 from gateway.config.services import MAX_WEIGHT
-from gateway.config.values import parse_name
+from gateway.config.values import parse_name, parse_zone
 from gateway.store.emails import normalise_email
 
 __all__ = [

@@ -25,6 +25,8 @@ class Endpoint(NamedTuple):
     weight: int = 1
     """0 to MAX_WEIGHT."""
     zone: str | None = None
+    priority: int = 0
+    """Lower ones come first, as in SRV records."""
 
 
 EndpointSet = frozenset[Endpoint]

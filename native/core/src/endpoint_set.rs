@@ -4,13 +4,18 @@
 //! A pick passes over those that are unhealthy or ejected, and those that this request has tried.
 //! When too few are left it does not: then what excludes them is likelier to be wrong than right, and
 //! the few would break under the load of all.
+//!
+//! Endpoints of several priorities, or of the gateway's own zone and others, are in levels.
 #![forbid(unsafe_code)]
+
+mod levels;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::balancer::{hash_key, Balancer, BalancerError, Endpoints, Kind, Members, Pick};
 use crate::endpoint::{Ejection, EndpointCell};
 use crate::segment::{Region, Segment, SegmentError, OTHER};
+use levels::Levels;
 
 /// One endpoint, as the Plan has it.
 #[derive(Clone, Debug)]
@@ -20,6 +25,10 @@ pub struct Endpoint {
     pub weight: u32,
     /// What consistent hashing and a sticky cookie recognise it by, on every host.
     pub url: String,
+    /// Lower ones come first; the others serve when there are too few of them.
+    pub priority: u32,
+    /// Where it runs, if that is known.
+    pub zone: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,13 +47,23 @@ pub struct Settings {
     pub panic_percent: u32,
     /// Whether anybody judges the endpoints' health.
     pub checked: bool,
+    /// The gateway's own, whose endpoints come first; None: no zone does.
+    pub zone: Option<String>,
 }
 
 /// An endpoint that starts slowly has at least this part of its share, or it would never warm up.
 const LEAST_SHARE: f64 = 0.1;
 
+/// One level is by far the most frequent case, and costs nothing for the others.
+enum Choice {
+    Flat(Balancer),
+    Levels(Levels),
+}
+
 pub struct EndpointSet {
-    balancer: Balancer,
+    choice: Choice,
+    /// 0 = is never picked.
+    weights: Box<[u32]>,
     settings: Settings,
     places: Box<[u32]>,
     keys: Box<[u64]>,
@@ -85,6 +104,20 @@ impl EndpointSet {
             seed,
         };
         let balancer = Balancer::new(settings.kind, members).map_err(EndpointSetError::Balancer)?;
+        let weights: Box<[u32]> = balancer.weights().into();
+        let members = Members {
+            weights: &weights,
+            ..members
+        };
+        let zone = settings.zone.as_deref();
+        let levels = Levels::new(settings.kind, endpoints, members, zone);
+        let choice = match levels.map_err(EndpointSetError::Balancer)? {
+            Some(levels) => {
+                levels.share(&weights, |_| true);
+                Choice::Levels(levels)
+            }
+            None => Choice::Flat(balancer),
+        };
         let cells: Box<[_]> = endpoints
             .iter()
             .map(|endpoint| segment.endpoint(endpoint.place))
@@ -93,7 +126,8 @@ impl EndpointSet {
             cells.iter().for_each(|cell| cell.appear(now_ms));
         }
         let set = Self {
-            balancer,
+            choice,
+            weights,
             places: endpoints.iter().map(|endpoint| endpoint.place).collect(),
             keys,
             cells,
@@ -135,7 +169,10 @@ impl EndpointSet {
                 strict,
                 tried,
             };
-            self.balancer.pick(pick, &view)
+            match &self.choice {
+                Choice::Flat(balancer) => balancer.pick(pick, &view),
+                Choice::Levels(levels) => levels.pick(pick, &view),
+            }
         };
         let found = look(strict, tried);
         if found.is_some() {
@@ -152,7 +189,7 @@ impl EndpointSet {
     pub fn find(&self, now_ms: u64, key: u64) -> Option<usize> {
         let index = self.keys.iter().position(|&known| known == key)?;
         let usable = !self.excludes || self.cells[index].is_usable(now_ms);
-        (usable && self.balancer.weights()[index] != 0).then_some(index)
+        (usable && self.weights[index] != 0).then_some(index)
     }
 
     /// What an endpoint is recognised by.
@@ -208,13 +245,25 @@ impl EndpointSet {
         if !self.excludes {
             return;
         }
-        let weighted = self.balancer.weights().iter().zip(&self.cells);
         let (mut all, mut usable) = (0_usize, 0_usize);
+        let weighted = self.weights.iter().zip(&self.cells);
         for (_, cell) in weighted.filter(|(&weight, _)| weight != 0) {
             all += 1;
             usable += usize::from(cell.is_usable(now_ms));
         }
-        let panicking = usable * 100 < all * self.settings.panic_percent as usize;
+        let too_few = usable * 100 < all * self.settings.panic_percent as usize;
+        let panicking = match &self.choice {
+            Choice::Flat(_) => too_few,
+            Choice::Levels(levels) => {
+                let is_usable = |index: usize| self.cells[index].is_usable(now_ms);
+                // As long as other levels can carry everything there is no need to try the ill.
+                let is_carried = levels.share(&self.weights, is_usable);
+                if too_few && !is_carried {
+                    levels.share_by_weight(&self.weights);
+                }
+                too_few && !is_carried
+            }
+        };
         self.panicking.store(panicking, Relaxed);
     }
 }

@@ -21,7 +21,7 @@ from gateway.upstreams.discovery.watch import Report
 PLAN = '{"routes": [{"path": "/a"}], "services": []}'
 SERVICE = {
     "name": "web", "label": 7, "breaker": {"window": 1.0},
-    "endpoints": [{"url": "http://a", "place": 8}],
+    "endpoints": [{"url": "http://a", "place": 8, "zone": None, "priority": 0}],
 }  # fmt: skip
 PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0, services=[SERVICE])
 

@@ -81,6 +81,7 @@ def test_endpoints_are_put_into_a_plan(compiled: Publication) -> None:
     assert orjson.loads(made.plan)["generation"] == 7
     assert orjson.loads(made.plan)["services"][0]["endpoints"][0] == {
         "url": A.url, "host": "10.0.0.1", "port": 80, "unix": None, "weight": 2, "zone": "z",
+        "priority": 0,
         "place": len(f"web {A.url}"),
     }  # fmt: skip
     assert urls(made) == [A.url, B.url]
@@ -164,7 +165,7 @@ async def test_the_report_says_what_people_may_know(fed: Fed, compiled: Publicat
     fed.answers.put_nowait(frozenset({A}))
     await until(lambda: any(message["type"] == "discovery" for message in sent))
     [service] = next(message for message in sent if message["type"] == "discovery")["services"]
-    assert service["endpoints"] == [{"url": A.url, "weight": 2, "zone": "z"}]
+    assert service["endpoints"] == [A._asdict()]
     assert service["state"] == "ok"
     assert b"secret" not in orjson.dumps(sent)
     running.cancel()

@@ -20,7 +20,10 @@ def test_states_and_families() -> None:
             "name": "web",
             "label": segment.intern("web"),
             "breaker": {"window": 1.0},
-            "endpoints": [{"url": url, "place": segment.place(f"web {url}", 0)} for url in urls],
+            "endpoints": [
+                {"url": url, "place": segment.place(f"web {url}", 0), "zone": "z", "priority": 0}
+                for url in urls
+            ],
         },
         {"name": "bare", "label": segment.intern("bare"), "breaker": None, "endpoints": []},
     ]
@@ -31,7 +34,7 @@ def test_states_and_families() -> None:
         "consecutive_failures": 1, "failure_permille": 0, "min_requests": 1, "window_ms": 1000,
         "eject_for_ms": 500, "eject_max_ms": 500, "max_ejected_percent": 50,
     }  # fmt: skip
-    listed = [(place, 1, url) for place, url in zip(places, urls, strict=True)]
+    listed = [(place, 1, url, 0, None) for place, url in zip(places, urls, strict=True)]
     endpoints = EndpointSet(
         segment, 0, services[0]["label"], "ewma", listed, seed=0, now_ms=1000, outlier=outlier
     )
