@@ -54,14 +54,10 @@ pub struct Settings {
 /// An endpoint that starts slowly has at least this part of its share, or it would never warm up.
 const LEAST_SHARE: f64 = 0.1;
 
-/// One level is by far the most frequent case, and costs nothing for the others.
-enum Choice {
-    Flat(Balancer),
-    Levels(Levels),
-}
-
 pub struct EndpointSet {
-    choice: Choice,
+    balancer: Balancer,
+    /// In place of the balancer, if there are several.
+    levels: Option<Box<Levels>>,
     /// 0 = is never picked.
     weights: Box<[u32]>,
     settings: Settings,
@@ -111,13 +107,10 @@ impl EndpointSet {
         };
         let zone = settings.zone.as_deref();
         let levels = Levels::new(settings.kind, endpoints, members, zone);
-        let choice = match levels.map_err(EndpointSetError::Balancer)? {
-            Some(levels) => {
-                levels.share(&weights, |_| true);
-                Choice::Levels(levels)
-            }
-            None => Choice::Flat(balancer),
-        };
+        let levels = levels.map_err(EndpointSetError::Balancer)?;
+        if let Some(levels) = &levels {
+            levels.share(&weights, |_| true);
+        }
         let cells: Box<[_]> = endpoints
             .iter()
             .map(|endpoint| segment.endpoint(endpoint.place))
@@ -126,7 +119,8 @@ impl EndpointSet {
             cells.iter().for_each(|cell| cell.appear(now_ms));
         }
         let set = Self {
-            choice,
+            balancer,
+            levels: levels.map(Box::new),
             weights,
             places: endpoints.iter().map(|endpoint| endpoint.place).collect(),
             keys,
@@ -161,28 +155,38 @@ impl EndpointSet {
             hash,
             again,
         };
-        let strict = self.excludes && !self.panicking.load(Relaxed);
-        let look = |strict, tried| {
-            let view = View {
-                set: self,
-                now_ms,
-                strict,
-                tried,
-            };
-            match &self.choice {
-                Choice::Flat(balancer) => balancer.pick(pick, &view),
-                Choice::Levels(levels) => levels.pick(pick, &view),
-            }
+        let view = View {
+            set: self,
+            now_ms,
+            strict: self.excludes && !self.panicking.load(Relaxed),
+            tried,
         };
-        let found = look(strict, tried);
-        if found.is_some() {
+        self.look(pick, &view)
+            .or_else(|| self.look_again(pick, view))
+    }
+
+    #[inline]
+    fn look(&self, pick: Pick, view: &View<'_>) -> Option<usize> {
+        match &self.levels {
+            None => self.balancer.pick(pick, view),
+            Some(levels) => levels.pick(pick, view),
+        }
+    }
+
+    /// One that was tried rather than one that is ill; one that is ill rather than none.
+    #[cold]
+    fn look_again(&self, pick: Pick, view: View<'_>) -> Option<usize> {
+        let view = View { tried: &[], ..view };
+        let found = if pick.again {
+            self.look(pick, &view)
+        } else {
+            None
+        };
+        if found.is_some() || self.settings.panic_percent == 0 {
             return found;
         }
-        let found = if again { look(strict, &[]) } else { None };
-        if found.is_none() && self.settings.panic_percent != 0 {
-            return look(false, &[]);
-        }
-        found
+        let strict = false;
+        self.look(pick, &View { strict, ..view })
     }
 
     /// The endpoint with this key (see `key`), if it may be used: for a sticky cookie.
@@ -252,9 +256,9 @@ impl EndpointSet {
             usable += usize::from(cell.is_usable(now_ms));
         }
         let too_few = usable * 100 < all * self.settings.panic_percent as usize;
-        let panicking = match &self.choice {
-            Choice::Flat(_) => too_few,
-            Choice::Levels(levels) => {
+        let panicking = match &self.levels {
+            None => too_few,
+            Some(levels) => {
                 let is_usable = |index: usize| self.cells[index].is_usable(now_ms);
                 // As long as other levels can carry everything there is no need to try the ill.
                 let is_carried = levels.share(&self.weights, is_usable);

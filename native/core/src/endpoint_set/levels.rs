@@ -108,7 +108,7 @@ impl Levels {
 
     /// Index of an endpoint in the service's list, of the level that the draw falls to; of another
     /// one if none of that level accepts. A key keeps its level as long as the loads do.
-    #[inline]
+    #[inline(never)] // for the sake of the picks without levels
     pub fn pick(&self, pick: Pick, view: &View<'_>) -> Option<usize> {
         let bits = if self.is_hashed {
             pick.hash
