@@ -204,8 +204,8 @@ class Segment:
         """Text of an id; "other" if it was never given out."""
 
     def place(self, name: str, now_ms: int) -> int:
-        """Where the state of an endpoint or canary lies; new to each owner, and its own until a
-        `sweep` takes it back. 0 ("other") when all are taken. One process at a time.
+        """Where the state of an endpoint or part of a split lies; new to each owner, and its own
+        until a `sweep` takes it back. 0 ("other") when all are taken. One process at a time.
         """
 
     def sweep(self, wanted: list[int], now_ms: int, grace_ms: int) -> int:
@@ -240,10 +240,10 @@ class Segment:
     def endpoint(self, endpoint: int, now_ms: int) -> EndpointState:
         """What all processes know of the endpoint at this place."""
 
-    def share(self, canary: int) -> int | None:
-        """Permille of the requests that the canary at this place gets; None: as configured."""
+    def share(self, part: int) -> int | None:
+        """Permille of the requests for the part of a split at this place; None: as configured."""
 
-    def set_share(self, canary: int, permille: int | None) -> None:
+    def set_share(self, part: int, permille: int | None) -> None:
         """Only for the control process. Raises ValueError above 1000."""
 
     def breaker(self, service: int) -> tuple[Literal["closed", "open", "half_open"], int]:

@@ -80,9 +80,12 @@ def _route(
         query=_predicates(route.query),
         priority=route.priority,
         service=indexes[route.service],
-        split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
+        split=tuple(
+            _split_part(part, indexes[part.service], labels.place(name))
+            for part, name in zip(route.split, _part_names(route), strict=True)
+        ),
         split_by=compile_key(route.split_by),
-        canary=None if route.canary is None else _canary(route, route.canary, labels),
+        canary=None if route.canary is None else _canary(route, route.canary),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -98,18 +101,25 @@ def _route(
     )
 
 
-def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
+def _split_part(part: SplitPart, service: int, place: int) -> PlannedSplitPart:
     when = part.when or When()
     headers = {name.lower(): test for name, test in when.header.items()}
-    return PlannedSplitPart(service, part.weight, _predicates(headers), _predicates(when.cookie))
+    return PlannedSplitPart(
+        service, part.weight, place, _predicates(headers), _predicates(when.cookie)
+    )
 
 
-def _canary(route: Route, canary: Canary, labels: Labels) -> PlannedCanary:
-    parts = [f"{part.service} {part.weight}" for part in route.split]
+def _part_names(route: Route) -> list[str]:
+    """The owners of the parts' places: others when the split is another."""
+    weights = " ".join(f"{part.service} {part.weight}" for part in route.split)
+    split = f"split {route.title} {','.join(route.host)} {weights}"
+    return [f"{split} {number}" for number in range(len(route.split))]
+
+
+def _canary(route: Route, canary: Canary) -> PlannedCanary:
     services = [part.service for part in route.split]
     return PlannedCanary(
         part=services.index(canary.service),
-        place=labels.place(f"canary {route.title} {','.join(route.host)} {' '.join(parts)}"),
         steps=canary.steps,
         every=canary.every,
         min_requests=canary.min_requests,

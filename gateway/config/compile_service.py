@@ -42,7 +42,7 @@ class Labels(Protocol):
         """The id of a text in the segment's label table."""
 
     def place(self, name: str) -> int:
-        """Where the segment keeps the state of an endpoint or canary."""
+        """Where the segment keeps the state of an endpoint, or the share of a part of a split."""
 
 
 class NoLabels:

@@ -207,18 +207,18 @@ class PlannedSplitPart:
     service: int
     """Index in `Plan.services`."""
     weight: int
+    place: int
+    """Where the segment keeps a share that lies over the weights; another one when the split is."""
     headers: tuple[PlannedPredicate, ...]
     cookies: tuple[PlannedPredicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCanary:
-    """The part of a split that is new. Its share may be laid over by the segment."""
+    """The part of a split that is new."""
 
     part: int
     """Index in the route's split."""
-    place: int
-    """Where the segment keeps its share; another one when the split is another."""
     steps: tuple[float, ...]
     every: float
     min_requests: int

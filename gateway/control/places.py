@@ -33,12 +33,12 @@ class Places:
         return self._segment.intern(text)
 
     def place(self, name: str) -> int:
-        """Where the state of an endpoint or canary is kept, until no Plan has named it for long."""
+        """Where the state of an endpoint or part of a split is, until no Plan names it for long."""
         return self._segment.place(name, _now_ms())
 
     def published(self, publication: Publication) -> None:
         """This one is in force."""
-        self._wanted = [*places_of(publication.services, publication.canaries)]
+        self._wanted = [*places_of(publication.services, publication.splits)]
 
     def sweep(self) -> int:
         """Free what is not used any more; returns how many places."""
@@ -52,14 +52,15 @@ class Places:
 
 
 def places_of(
-    services: Iterable[Mapping[str, Any]], canaries: Iterable[Mapping[str, Any]]
+    services: Iterable[Mapping[str, Any]], splits: Iterable[Mapping[str, Any]]
 ) -> Iterable[int]:
     """All places that these services and routes (of the Plan) name."""
     for service in services:
         for endpoint in service["endpoints"]:
             yield endpoint["place"]
-    for route in canaries:
-        yield route["canary"]["place"]
+    for route in splits:
+        for part in route["split"]:
+            yield part["place"]
 
 
 def _now_ms() -> int:

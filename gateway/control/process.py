@@ -143,7 +143,8 @@ class _Process:
         from gateway.control.admin.app import admin_app
 
         task = self._task
-        await serve(admin_app(self._instance, task.admin, self._link, task.source), task.admin)
+        app = admin_app(self._instance, task.admin, self._link, task.source, self._canaries.decided)
+        await serve(app, task.admin)
 
     async def _run_identity(self) -> None:
         """Logins, and what workers ask about credentials."""

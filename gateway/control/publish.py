@@ -65,7 +65,7 @@ def publish(
             if service.discovery is not None
         },
         services=orjson.loads(orjson.dumps(plan.services)),
-        canaries=orjson.loads(orjson.dumps([route for route in plan.routes if route.canary])),
+        splits=orjson.loads(orjson.dumps([route for route in plan.routes if route.split])),
     )
 
 

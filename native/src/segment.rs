@@ -249,17 +249,17 @@ impl Segment {
         Ok(state)
     }
 
-    fn share(&self, canary: u32) -> Option<u32> {
-        self.core.upstreams().share(canary)
+    fn share(&self, part: u32) -> Option<u32> {
+        self.core.upstreams().share(part)
     }
 
-    fn set_share(&self, canary: u32, permille: Option<u32>) -> PyResult<()> {
+    fn set_share(&self, part: u32, permille: Option<u32>) -> PyResult<()> {
         if permille > Some(1000) {
             return Err(PyValueError::new_err(
                 "segment: a share is at most 1000 permille",
             ));
         }
-        self.core.upstreams().set_share(canary, permille);
+        self.core.upstreams().set_share(part, permille);
         Ok(())
     }
 

@@ -183,6 +183,8 @@ def with_labels(plan: Plan, segment: "Segment") -> Plan:
         entry["label"] = segment.intern(entry["name"])
     for entry in labelled["routes"]:
         entry["label"] = segment.intern(entry["path"])
+        for number, part in enumerate(entry["split"]):
+            part.setdefault("place", segment.place(f"split {entry['path']} {number}", 0))
     return labelled
 
 

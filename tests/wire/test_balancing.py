@@ -115,9 +115,9 @@ def test_a_sticky_cookie(gateway: Any, servers: Any) -> None:
             assert client.get("/", f"Cookie: {forged}").get("set-cookie")
 
 
-def split_plan(servers: Any, parts: list[dict[str, Any]], by: Any = None) -> Any:
+def split_plan(servers: Any, parts: list[dict[str, Any]], by: Any = None, names: str = "ab") -> Any:
     services = [
-        service_of([upstream], name=upstream.name.decode()) for upstream in named(servers, "ab")
+        service_of([upstream], name=upstream.name.decode()) for upstream in named(servers, names)
     ]
     filled = [{"headers": [], "cookies": [], "weight": 0} | part for part in parts]
     return plan(services, [route(split=filled, split_by=by)])
@@ -167,9 +167,7 @@ def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, serve
     by = {"source": "header", "name": "x-user-id"}
     compiled = split_plan(servers, [{"service": 0, "weight": 95}, {"service": 1, "weight": 5}], by)
     running = gateway(compiled)
-    place = running.segment.place("the canary", 0)
-    compiled["routes"][0]["canary"] = {"part": 1, "place": place}
-    running.install(compiled | {"generation": 2})
+    place = running.segment.place("split /{path...} 1", 0)
 
     def with_the_canary() -> set[int]:
         return {user for user in range(300) if client.get("/", f"X-User-Id: {user}").body == b"b"}
@@ -187,3 +185,22 @@ def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, serve
         assert len(with_the_canary()) == 300
         running.segment.set_share(place, None)
         assert with_the_canary() == first
+
+
+def test_what_a_laid_over_share_leaves_is_divided_by_weight(gateway: Any, servers: Any) -> None:
+    parts = [{"service": number, "weight": weight} for number, weight in enumerate((50, 50, 0))]
+    running = gateway(split_plan(servers, parts, names="abc"))
+    places = [running.segment.place(f"split /{{path...}} {number}", 0) for number in range(3)]
+
+    def shares() -> dict[bytes, float]:
+        counts = Counter(client.get().body for _ in range(3000))
+        return {name: round(count / 3000, 1) for name, count in sorted(counts.items())}
+
+    with running.connect() as client:
+        assert shares() == {b"a": 0.5, b"b": 0.5}
+        running.segment.set_share(places[2], 400)
+        assert shares() == {b"a": 0.3, b"b": 0.3, b"c": 0.4}
+        running.segment.set_share(places[0], 600)
+        assert shares() == {b"a": 0.6, b"c": 0.4}
+        running.segment.set_share(places[2], 0)
+        assert shares() == {b"a": 0.6, b"b": 0.4}

@@ -34,6 +34,9 @@ __all__ = [
     "Page",
     "QuarantinedRow",
     "Revoked",
+    "SplitChange",
+    "SplitPartView",
+    "SplitView",
     "UserChange",
     "UserCreation",
 ]
@@ -220,6 +223,43 @@ class AdminTokenCreated(AdminTokenView):
 
     token: str
     """The text. It cannot be shown again."""
+
+
+# --- splits ----------------------------------------------------------------------------------
+
+ShareOfSplit = Annotated[float, Ge(0), Le(1)]
+
+
+class SplitChange(Body):
+    """Shares that parts of a split get in place of their weights. The others divide the rest."""
+
+    shares: Annotated[dict[str, ShareOfSplit | None], Len(1, 64)]
+    """Service → share, to a thousandth; null: by its weight again."""
+
+
+class SplitPartView(Answer):
+    """A part of a split."""
+
+    service: str
+    weight: int
+    """As configured."""
+    share: float
+    """Of the requests that no `when` has taken."""
+    is_set: bool
+    """Whether the share was set, by hand or by the watch of a canary."""
+
+
+class SplitView(Answer):
+    """How a route divides its requests on this host."""
+
+    name: str
+    """Of the route."""
+    path: str
+    parts: list[SplitPartView]
+    canary: str | None
+    """The part whose share its watch may change, too."""
+    version: int
+    """Of the shares: the ETag."""
 
 
 # --- routes, services, policies --------------------------------------------------------------

@@ -306,7 +306,7 @@ impl Segment {
         counts.map(u64::from).sum()
     }
 
-    /// The place of what is called `name`: an endpoint or a canary. The same for as long as `sweep`
+    /// The place of what is called `name`: an endpoint or a part of a split. The same for as long as `sweep`
     /// finds it wanted, and new to each owner. One process at a time may call this. When all are
     /// taken the answer is `OTHER`.
     pub fn place(&self, name: &str, now_ms: u64) -> u32 {

@@ -11,15 +11,15 @@ from gateway.control.places import Places, places_of
 from gateway.control.publication import Publication
 
 
-def publication(*endpoints: int, canary: int | None = None) -> Publication:
+def publication(*endpoints: int, part: int | None = None) -> Publication:
     services = [{"endpoints": [{"place": place} for place in endpoints]}]
-    canaries = [] if canary is None else [{"canary": {"place": canary}}]
-    return Publication(1, "{}", {}, 0, services=services, canaries=canaries)
+    splits = [] if part is None else [{"split": [{"place": part}], "canary": None}]
+    return Publication(1, "{}", {}, 0, services=services, splits=splits)
 
 
-def test_places_of_endpoints_and_canaries() -> None:
-    made = publication(3, 4, canary=9)
-    assert [*places_of(made.services, made.canaries)] == [3, 4, 9]
+def test_places_of_endpoints_and_splits() -> None:
+    made = publication(3, 4, part=9)
+    assert [*places_of(made.services, made.splits)] == [3, 4, 9]
 
 
 def test_what_no_plan_names_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_what_no_plan_names_is_given_back(monkeypatch: pytest.MonkeyPatch) -> No
                 await asyncio.sleep(0.01)
         running.cancel()
 
-    places.published(publication(stays, canary=share))
+    places.published(publication(stays, part=share))
     asyncio.run(sweep())
     assert [places.place("web a"), places.place("canary")] == [stays, share]
     assert places.place("web c") == goes

@@ -7,7 +7,7 @@ from gateway._core import Segment
 from gateway.upstreams.canary import Canary, CanaryWatch, Tally
 
 RULES: dict[str, Any] = {
-    "part": 1, "place": 9, "steps": [0.05, 0.5, 1.0], "every": 60.0, "min_requests": 100,
+    "part": 1, "steps": [0.05, 0.5, 1.0], "every": 60.0, "min_requests": 100,
     "max_failures": 0.01, "max_slowdown": 0.5,
 }  # fmt: skip
 OLD = Tally(1000, 10, 10.0)
@@ -58,8 +58,8 @@ def test_the_watch_tells_the_workers() -> None:
     place = segment.place("canary", 0)
     route = {
         "path": "/x",
-        "split": [{"service": 0}, {"service": 1}],
-        "canary": RULES | {"place": place},
+        "split": [{"service": 0, "place": 0}, {"service": 1, "place": place}],
+        "canary": RULES,
     }
     services = [{"name": "v1"}, {"name": "v2"}]
 
@@ -82,3 +82,11 @@ def test_the_watch_tells_the_workers() -> None:
     again.update([route], services)
     again.look(3)
     assert segment.share(place) == 0, "a new control process leaves it so"
+    segment.set_share(place, 50)
+    again.decided(place)
+    again.look(4)
+    assert segment.share(place) == 50, "what came before does not count against it"
+    count(labels[1], 200, 300)
+    count(labels[2], 502, 300)
+    again.look(5)
+    assert segment.share(place) == 0, "what comes then does"

@@ -50,11 +50,13 @@ def test_states_and_families() -> None:
 
 
 def test_the_share_of_a_canary() -> None:
-    split = [{"service": 0, "weight": 95}, {"service": 1, "weight": 5}]
-    route = {"path": "/x", "split": split, "canary": {"part": 1, "place": 7}}
+    split = [
+        {"service": 0, "weight": 95, "place": 6}, {"service": 1, "weight": 5, "place": 7},
+    ]  # fmt: skip
+    route = {"path": "/x", "split": split, "canary": {"part": 1}}
     services = [{"name": "v1"}, {"name": "v2"}]
     labels = {"route": "/x", "service": "v2"}
     configured = canary_shares([route], services, lambda place: None)
     assert configured.samples == [(labels, 0.05)]
-    rolled_back = canary_shares([route], services, lambda place: {7: 0}[place])
+    rolled_back = canary_shares([route], services, {7: 0}.get)
     assert rolled_back.samples == [(labels, 0.0)]

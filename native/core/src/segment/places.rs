@@ -1,4 +1,4 @@
-//! Where the state of each endpoint and canary lies: a place has an owner, known by the hash of its
+//! Where the state of each endpoint lies, and the share of each part of a split: a place has an owner, known by the hash of its
 //! name, for as long as a Plan names it or a worker holds it, and then goes to another one. So
 //! endpoints may come and go for ever (a pod has a new address with each restart).
 //!

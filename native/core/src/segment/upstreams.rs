@@ -1,5 +1,5 @@
 //! What all workers know together of services and endpoints: by the label of a service, by the place
-//! of an endpoint or canary. It outlives a reload of the configuration and the death of any process.
+//! of an endpoint or part of a split. It outlives a reload of the configuration and the death of any process.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use crate::endpoint::EndpointCell;
 pub struct Upstreams {
     endpoints: [EndpointCell; MAX_PLACES],
     breakers: [BreakerCell; MAX_LABELS],
-    /// Share of a canary, permille plus one; 0 = as configured.
+    /// Share of a part of a split, permille plus one; 0 = as configured.
     shares: [AtomicU32; MAX_PLACES],
 }
 
