@@ -24,7 +24,7 @@ class ControlledWorker:
         self._faults: list[str] = []
 
     async def install(self, plan: dict[str, Any]) -> dict[str, Any]:
-        compiled = orjson.dumps(with_labels(plan, self._segment.intern))
+        compiled = orjson.dumps(with_labels(plan, self._segment))
         if self._worker is not None:
             self._worker.install(compiled)
             return {}
