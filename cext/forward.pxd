@@ -6,7 +6,6 @@ from gateway.cext.plan cimport Verdict
 from gateway.cext.refusal cimport Code
 
 cdef Verdict forward(Exchange exchange) noexcept
-cdef Verdict refuse_attempt(Exchange exchange, Code code) noexcept
 cdef void go_to_endpoint(Exchange exchange) noexcept
 cdef void end_attempt(Exchange exchange, GwOutcome outcome) noexcept
 cdef void leave_endpoint(Exchange exchange) noexcept

@@ -5,6 +5,8 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.native cimport GwLimits, GwRoutes
 from gateway.cext.networks cimport Networks
+from gateway.cext.overload cimport Criticality, Overload
+from gateway.cext.refusal cimport Code
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.service cimport Service
 from gateway.cext.split cimport Split
@@ -18,8 +20,10 @@ cdef enum Verdict:
 
 ctypedef Verdict (*Stage)(Exchange) noexcept
 
+cdef Verdict refuse(Exchange exchange, Code code) noexcept
+
 cdef enum:
-    MAX_STAGES = 8
+    MAX_STAGES = 10
 
 
 cdef class Route:
@@ -42,6 +46,7 @@ cdef class Route:
     cdef list early_limits          # of RateLimit, asked before authentication
     cdef list limits                # of RateLimit
     cdef uint32_t weight            # what a request costs
+    cdef Criticality criticality
     cdef Stage stages[MAX_STAGES]
     cdef int stage_count
 
@@ -65,4 +70,5 @@ cdef class Plan:
     cdef uint64_t idle_ms
     cdef int workers                # of the instance
     cdef uint32_t connection_limit  # of this worker
+    cdef Overload overload
     cdef Networks trusted           # server.trusted_proxies

@@ -447,6 +447,12 @@ class Limits:
     def refund(self, segment: Segment, questions: list[LimitAsk], now_ns: int) -> None:
         """Give back what was acquired at the same `now_ns`."""
 
+    def charge(self, segment: Segment, question: LimitAsk, now_ns: int) -> None:
+        """Take it whether it fits or not: what a request has cost beyond what was asked for."""
+
+    def take_back(self, segment: Segment, rule: int, key: int, until_ns: int, now_ns: int) -> int:
+        """Unused tokens of a lease that ends at `until_ns`; 0 if more were granted since."""
+
     def grant(
         self,
         segment: Segment,

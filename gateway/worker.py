@@ -51,9 +51,10 @@ class DataPlane(Protocol):
     def stop_listening(self) -> None: ...
     def install(self, plan: bytes) -> None: ...
     def share_limits(self, store: Any) -> None: ...
-    def limit_store_is(self, away: bool, hosts: int) -> None: ...
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None: ...
     def forget_credentials(self) -> None: ...
     def take_usage(self) -> list[tuple[str, str, int]]: ...
+    def take_refused(self) -> list[tuple[str, str, int]]: ...
     def drain(self) -> None: ...
     def close(self) -> None: ...
 
@@ -99,7 +100,7 @@ class _Process:
         self._access_log: AccessLog | None = None
         self._worker: DataPlane
         self._authenticator = Authenticator(
-            task.run_dir, task.segment, on_change=lambda: self._worker.forget_credentials()
+            task.run_dir, on_change=lambda: self._worker.forget_credentials()
         )
         self._draining = asyncio.Event()
         self._limits: LimitStore | None = None
@@ -148,9 +149,9 @@ class _Process:
         self._channel.close()
         return 0
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
         """What the store of the limits has found out about itself."""
-        self._worker.limit_store_is(away, hosts)
+        self._worker.limit_store_is(away, whole, hosts)
 
     def add(self, counter: str, delta: int) -> None:
         """Raise a counter of this worker."""
@@ -177,7 +178,8 @@ class _Process:
             if load != last:
                 self._channel.send({"type": "report", "connections": load[0], "exchanges": load[1]})
                 last = load
-            self._authenticator.report_usage(self._worker.take_usage())
+            self._authenticator.report("usage", self._worker.take_usage())
+            self._authenticator.report("refused", self._worker.take_refused())
             await asyncio.sleep(REPORT_S)
 
     def _on_message(self, message: Message) -> None:

@@ -41,8 +41,8 @@ class Worker:
     def share_limits(self, store: Any) -> None:
         """Take what decides about limits that all hosts share (gateway.limits.store)."""
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
-        """Whether it can be reached, and how many hosts share the limits."""
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
+        """Whether all of it is away, or nothing, and how many hosts share the limits."""
 
     def listen(self, listening: socket.socket) -> None:
         """Accept connections from a listening, non-blocking socket, which stays the caller's."""
@@ -61,6 +61,9 @@ class Worker:
 
     def take_usage(self) -> list[tuple[str, str, int]]:
         """Uses of API keys since the last call: id of the key, path of the route, requests."""
+
+    def take_refused(self) -> list[tuple[str, str, int]]:
+        """Refusals by rate limits since the last call: policy, caller, requests."""
 
     def close(self) -> None:
         """End every connection and the tick. The loop has to turn once more for it."""

@@ -19,11 +19,14 @@ from gateway.control.authority import AuthorityServer
 from gateway.control.identity_metrics import identity_families
 from gateway.control.key_records import KeyRecords
 from gateway.control.login_app import LoginApp
+from gateway.control.refused_callers import RefusedCallers
 from gateway.control.serve import serve
 from gateway.control.unix_socket import bind_unix
 from gateway.identity.authority import AUTHORITY_SOCKET
+from gateway.identity.deny_list import DENY_LIST_FILE, DenyList
 from gateway.identity.own_keys import OwnKeys
 from gateway.identity.providers import KeySets
+from gateway.identity.public_keys import KeptKeys
 from gateway.identity.revocation import Revoker
 from gateway.identity.service import (
     OWN_NAME,
@@ -66,6 +69,7 @@ class Identity:
         run_dir: Path,
         segment: "Segment",
         store: "Callable[[], Store]",
+        store_url: str,
         state: StateSection,
         auth: Auth,
         trusted_proxies: Sequence[str],
@@ -78,11 +82,17 @@ class Identity:
         self._state, self._redis = _open_state(state)
         if self._redis is not None:
             self._redis.on_change = self._trust_changed
-        keys = OwnKeys(store)
+        keys = OwnKeys(store, kept=KeptKeys(run_dir, store_url))
         key_sets = KeySets(self._trust_changed)
-        self.revoker = Revoker(segment, self._state, lambda: token_life_s(self._auth))
+        self.revoker = Revoker(
+            segment,
+            self._state,
+            lambda: token_life_s(self._auth),
+            deny_list=DenyList(run_dir / DENY_LIST_FILE),
+        )
         self._parts = Parts(store, self._state, segment, keys, key_sets, self.revoker)
         self._service = IdentityService(self._parts, auth, trusted_proxies)
+        self._refused = RefusedCallers()
         self._records = KeyRecords(store, self._state)
         self._app = LoginApp(lambda: self._service)
         self._authority = AuthorityServer(
@@ -90,7 +100,7 @@ class Identity:
             trust=self._trust,
             api_key=self._records.find,
             refresh=self._refresh,
-            usage=self._records.used,
+            reports={"usage": self._records.used, "refused": self._refused.count},
         )
         self._version: StoreVersion | None = None
         self._woken = asyncio.Event()
@@ -144,10 +154,16 @@ class Identity:
         """For the metrics."""
         redis = self._redis
         state = None if redis is None else (redis.available, redis.failures)
-        return identity_families(self._app.results, self._parts.key_sets.failures, state)
+        families = identity_families(self._app.results, self._parts.key_sets.failures, state)
+        return [*families, *self._refused.families()]
 
     def _trust(self) -> Trust:
-        known = self._state.available or not self._closed_without_state
+        if not self._closed_without_state:
+            known = True
+        elif self._redis is not None:
+            known = self._redis.informed
+        else:
+            known = self.revoker.has_followed_store
         return self._service.trust(known)
 
     def _trust_changed(self) -> None:
@@ -170,7 +186,10 @@ class Identity:
             try:
                 version = self._version
                 if version is not None:
+                    followed = self.revoker.has_followed_store
                     await self.revoker.follow_store(self._store(), version.sessions)
+                    if not followed:
+                        self._trust_changed()
                     await self._load_keys()
                     await self._forget_sessions()
             except StoreUnavailable:
@@ -210,7 +229,5 @@ def _open_state(section: StateSection) -> "tuple[State, RedisState | None]":
         "api_keys": "fail_open",  # the store knows
         "codes": away.codes,
         "logins": away.logins,
-        "replays": away.codes,
-        "sessions": away.codes,
     }
     return GuardedState(redis, LocalState(), stances), redis

@@ -155,6 +155,7 @@ class _Process:
             Path(config.server.run_dir),
             self._task.segment,
             self._link.store,
+            config.store.url,
             config.state,
             auth,
             self._trusted_proxies(),

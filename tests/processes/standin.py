@@ -52,7 +52,11 @@ class StandInWorker:
     def share_limits(self, store: Any) -> None:
         """It limits nothing."""
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
+    def take_refused(self) -> list[tuple[str, str, int]]:
+        """It refuses nobody."""
+        return []
+
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
         """It limits nothing."""
 
     def start(self) -> None:

@@ -120,6 +120,7 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "deny": [],
         "rate_limits": [],
         "rate_limit_weight": 1,
+        "criticality": "normal",
         "body": None,  # None: the server's limit, filled in by plan()
     } | changes
 
@@ -137,6 +138,7 @@ def rate_limit(
         "mode": "memory",
         "on_failure": "local",
         "weight": 1,
+        "weight_header": None,
         "ipv6_prefix": 64,
         "dry_run": False,
         "early": False,
@@ -164,6 +166,7 @@ def plan(
             "workers": 1,
             "trusted_proxies": [],
             "encoded_slashes": "reject",
+            "overload": {"in_flight": 0, "loop_lag": 0},
             "access_log": "off",
         }
         | server,
