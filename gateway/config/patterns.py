@@ -49,7 +49,7 @@ def check_literal_segment(segment: str) -> None:
         raise ValueError(f"{segment!r} has a % without two hexadecimal digits; write %25 for a %")
     if "?" in segment or "#" in segment:
         raise ValueError(f"{segment!r} is not part of a path; match the query with `query:`")
-    if "\\" in segment or "%5c" in segment.lower() or re.search(r"[\x00-\x1f\x7f]", segment):
+    if re.search(r"(?i)[\\\x00-\x1f\x7f]|%(?:5c|[01][0-9a-f]|7f)", segment):
         raise ValueError(f"{segment!r} holds a character that is refused in every path")
     canonical = canonical_segment(segment)
     if canonical != segment:
