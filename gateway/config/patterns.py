@@ -6,6 +6,7 @@ only makes sure that a pattern can match at all, and says how to write it if it 
 
 import re
 import string
+from urllib.parse import unquote_to_bytes
 
 from gateway.config.addresses import is_ip_address, parse_host
 from gateway.config.values import shown
@@ -51,6 +52,10 @@ def check_literal_segment(segment: str) -> None:
         raise ValueError(f"{segment!r} is not part of a path; match the query with `query:`")
     if re.search(r"(?i)[\\\x00-\x1f\x7f]|%(?:5c|[01][0-9a-f]|7f)", segment):
         raise ValueError(f"{segment!r} holds a character that is refused in every path")
+    try:
+        unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{segment!r} has escapes that are not UTF-8") from None
     canonical = canonical_segment(segment)
     if canonical != segment:
         raise ValueError(f"{segment!r} is not in canonical form; write {canonical}")

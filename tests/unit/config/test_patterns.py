@@ -77,8 +77,11 @@ def test_literal_paths() -> None:
         parse_path("/a//b")
     with pytest.raises(ValueError, match="begins with /"):
         parse_path("a")
-    with pytest.raises(ValueError, match="character that is refused"):
-        parse_path("/a%5cb")
+    for refused in ("/a%5cb", "/a%00", "/%1fa", "/%7F"):
+        with pytest.raises(ValueError, match="character that is refused"):
+            parse_path(refused)
+    with pytest.raises(ValueError, match="not UTF-8"):
+        parse_path("/%B0")
 
 
 def test_hosts() -> None:
