@@ -158,6 +158,10 @@ def test_signing_keys(gateway: Run) -> None:
     retired = {row["algorithm"]: row["retire_at"] is not None for row in rows}
     assert retired == {"ES256": True, "EdDSA": False}
     assert "PRIVATE" not in str(rows)
+    kid = rows[-1]["kid"]
+    assert gateway("signing-keys", "retire", kid).stdout == f"{kid}: retired\n"
+    assert gateway("signing-keys", "retire", kid).exit_code == 1
+    assert kid not in gateway("signing-keys", "list").stdout
 
 
 def test_admin_tokens(gateway: Run) -> None:
