@@ -126,6 +126,8 @@ cdef class Exchange:
     cdef uint32_t ticket            # the breaker's
     cdef bint backing_off           # before the next one
     cdef bint fell_back
+    cdef Exchange hedge             # the Hedge that is under way, or None
+    cdef int hedged                 # HedgeOutcome
 
     # The response
     cdef int status

@@ -11,12 +11,13 @@ from gateway.cext.forward cimport (
     end_attempt,
     is_rescued,
     leave_endpoint,
-    stick,
     try_again,
     try_again_after,
 )
 from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
+from gateway.cext.hedge cimport await_hedge, cancel_hedge, yields
+from gateway.cext.hedging cimport NO_HEDGE
 from gateway.cext.limit cimport leave_all
 from gateway.cext.native cimport GW_FAILURE, GW_SUCCESS
 from gateway.cext.plan cimport GO, Verdict
@@ -31,6 +32,7 @@ from gateway.cext.refusal cimport (
     refusal,
 )
 from gateway.cext.stages cimport match, write_allow
+from gateway.cext.sticky_cookie cimport stick
 
 cdef enum:
     # nginx's number for a request whose client went before there was an answer; never sent
@@ -141,6 +143,8 @@ cdef class Exchange:
         self.bulkhead = None
         self.in_bulkhead = self.in_endpoint = False
         self.replayed = self.attempt_open = self.backing_off = self.fell_back = False
+        self.hedge = None
+        self.hedged = NO_HEDGE
         self.attempts = 0
         self.kept_limit = 0
         self.body_lost = False
@@ -316,6 +320,8 @@ cdef class Exchange:
     cdef void on_response_head(self, int status, const Head* head, Framing framing) noexcept:
         if self.attempt_open:
             end_attempt(self, GW_FAILURE if status >= 500 else GW_SUCCESS)
+        if self.hedge is not None and yields(self, status):
+            return
         if status >= 500 and self.service.retries is not None and try_again_after(self, status):
             return
         if self.service.cookie_name is not None:
@@ -347,6 +353,10 @@ cdef class Exchange:
         cdef bint unsent = self.upstream is None
         self.upstream = None
         self.waiting = False
+        if self.hedge is not None:
+            end_attempt(self, GW_FAILURE)
+            await_hedge(self)
+            return
         if (replayable and not self.replayed and self.is_idempotent
                 and self.request_framing.kind == BODY_NONE):
             self.replayed = True
@@ -372,6 +382,8 @@ cdef class Exchange:
 
     cdef void leave_service(self) noexcept:
         """Lets go of all that the exchange holds of its service."""
+        if self.hedge is not None:
+            cancel_hedge(self)
         self.drop_upstream()
         if self.waiting:
             self.waiting = False

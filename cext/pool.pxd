@@ -46,6 +46,7 @@ cdef class Pool:
 
     cdef void configure(self, dict service) noexcept
     cdef Verdict acquire(self, Exchange exchange, bint fresh) noexcept
+    cdef bint has_room(self) noexcept
     cdef void leave_queue(self) noexcept
     cdef void release(self, Upstream upstream) noexcept
     cdef void forget(self, Upstream upstream) noexcept

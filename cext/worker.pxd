@@ -12,6 +12,7 @@ from gateway.cext.limit cimport Judgement
 from gateway.cext.native cimport GwRegion, GwSegment
 from gateway.cext.plan cimport Plan
 from gateway.cext.poller cimport Poller
+from gateway.cext.service cimport Service
 
 
 cdef class Worker:
@@ -59,4 +60,5 @@ cdef class Worker:
     cdef void connected(self, Downstream downstream) noexcept
     cdef void disconnected(self, Downstream downstream) noexcept
     cdef void record(self, Exchange exchange) noexcept
+    cdef void refresh(self, Service service) noexcept
     cdef void publish(self) noexcept

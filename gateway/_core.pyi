@@ -296,6 +296,8 @@ class Outlier(TypedDict):
 
     consecutive_failures: int
     failure_permille: int
+    latency_percent: int
+    latency_floor_us: int
     min_requests: int
     window_ms: int
     eject_for_ms: int
@@ -342,8 +344,14 @@ class EndpointSet:
     def report(self, index: int, failed: bool, latency_us: int, now_ms: int) -> bool:
         """How a request ended. True if the endpoint has been ejected for it, just now."""
 
-    def refresh(self, now_ms: int) -> None:
-        """Looks whether enough endpoints are usable. Called on the tick."""
+    def outrun(self, index: int, latency_us: int, now_ms: int) -> None:
+        """A request was given up, because another endpoint answered it first."""
+
+    def refresh(self, now_ms: int) -> int | None:
+        """Looks whether one endpoint is too slow, and whether enough are usable. Called on the tick.
+
+        Index of the endpoint that has been ejected by this call.
+        """
 
     @property
     def is_counted(self) -> bool:

@@ -99,10 +99,12 @@ class PlannedHealth:
 
 @dataclass(frozen=True, slots=True)
 class PlannedOutlier:
-    """Ejection of endpoints. 0 in the first two: does not matter."""
+    """Ejection of endpoints. 0 in the first three: does not matter."""
 
     consecutive_failures: int
     failure_ratio: float
+    latency_factor: float
+    latency_floor: float
     min_requests: int
     window: float
     eject_for: float
@@ -133,6 +135,16 @@ class PlannedBulkhead:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedHedge:
+    """When a second endpoint is asked."""
+
+    quantile: float
+    """Of the latencies; 0 = always after `delay`."""
+    delay: float
+    """With a quantile, the least."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedRetries:
     """When a request is sent again."""
 
@@ -145,6 +157,7 @@ class PlannedRetries:
     backoff: float
     backoff_max: float
     body: int
+    hedge: PlannedHedge | None
 
 
 @dataclass(frozen=True, slots=True)

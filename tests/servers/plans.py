@@ -30,7 +30,8 @@ DEFAULTS = {
         "healthy_after": 2, "backoff_max": 60.0,
     },
     "outlier": {
-        "consecutive_failures": 5, "failure_ratio": 0.0, "min_requests": 20, "window": 10.0,
+        "consecutive_failures": 5, "failure_ratio": 0.0, "latency_factor": 0.0,
+        "latency_floor": 0.01, "min_requests": 20, "window": 10.0,
         "eject_for": 10.0, "eject_max": 300.0, "max_ejected": 0.5,
     },
     "breaker": {
@@ -41,6 +42,7 @@ DEFAULTS = {
     "retries": {
         "attempts": 2, "causes": ["connect", "reset"], "statuses": [502, 503, 504], "methods": [],
         "budget": 0.2, "backoff": 0.025, "backoff_max": 0.25, "body": 65536,
+        "hedge": None,
     },
     "fallback": {"status": 503, "content_type": "text/plain", "body": "", "service": None},
 }  # fmt: skip

@@ -127,7 +127,7 @@ pub const WORKER: [Metric; 18] = [
 pub const METRICS_OVERFLOW: usize = 12;
 
 /// One value for each service in each process.
-pub const SERVICE: [Metric; 15] = [
+pub const SERVICE: [Metric; 21] = [
     counter(
         "upstream_connects_total",
         "Connections opened to endpoints.",
@@ -184,6 +184,30 @@ pub const SERVICE: [Metric; 15] = [
     counter(
         "fallbacks_total",
         "Requests answered by the service's fallback.",
+    ),
+    counter(
+        "upstream_hedges_total",
+        "Requests sent to a second endpoint, because the first took long.",
+    ),
+    counter(
+        "upstream_hedges_won_total",
+        "Of those, the ones that the second endpoint answered first.",
+    ),
+    counter(
+        "upstream_hedges_failed_total",
+        "Of those, the ones that the second endpoint failed.",
+    ),
+    counter(
+        "mirrored_total",
+        "Copies of requests sent to the service as a mirror.",
+    ),
+    counter(
+        "mirror_dropped_total",
+        "Copies of requests not sent to the mirror, because a bound was reached.",
+    ),
+    counter(
+        "mirror_failed_total",
+        "Copies of requests that the mirror did not answer, or with 500 or above.",
     ),
 ];
 

@@ -39,7 +39,7 @@ use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 6;
+const LAYOUT_VERSION: u32 = 7;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.4 MiB of address space.

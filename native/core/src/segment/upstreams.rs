@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::labels::MAX_LABELS;
 use crate::breaker::BreakerCell;
 use crate::endpoint::EndpointCell;
+use crate::estimate::Quantile;
 
 /// Pages of labels that name neither a service nor an endpoint are never touched and take no memory.
 #[repr(C, align(64))]
@@ -15,6 +16,8 @@ pub struct Upstreams {
     breakers: [BreakerCell; MAX_LABELS],
     /// Share of a canary, permille plus one; 0 = as configured.
     shares: [AtomicU32; MAX_LABELS],
+    /// Of the latencies of services that send hedges.
+    latencies: [Quantile; MAX_LABELS],
 }
 
 impl Upstreams {
@@ -39,6 +42,13 @@ impl Upstreams {
                 Ordering::Relaxed,
             );
         }
+    }
+
+    /// A quantile of a service's latencies: which one, the service says.
+    pub fn latency(&self, label: u32) -> &Quantile {
+        self.latencies
+            .get(label as usize)
+            .unwrap_or(&self.latencies[0])
     }
 
     pub fn breaker(&self, label: u32) -> &BreakerCell {
