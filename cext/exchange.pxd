@@ -12,6 +12,7 @@ from gateway.cext.buffer cimport Buffer
 from gateway.cext.bulkhead cimport Bulkhead
 from gateway.cext.framing cimport Framing
 from gateway.cext.head cimport Head, Target
+from gateway.cext.mirror cimport Mirror
 from gateway.cext.plan cimport Plan, Route
 from gateway.cext.pool cimport ConnectionState, Pool
 from gateway.cext.principal cimport Principal
@@ -126,6 +127,8 @@ cdef class Exchange:
     cdef uint32_t ticket            # the breaker's
     cdef bint backing_off           # before the next one
     cdef bint fell_back
+    cdef Exchange copy              # the mirror's Copy, while it gathers the body; or None
+    cdef Mirror mirror              # of a Copy; None for a client's own request
     cdef Exchange hedge             # the Hedge that is under way, or None
     cdef int hedged                 # HedgeOutcome
 

@@ -19,6 +19,7 @@ from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
 from gateway.cext.hedge cimport await_hedge, cancel_hedge, yields
 from gateway.cext.hedging cimport NO_HEDGE
 from gateway.cext.limit cimport leave_all
+from gateway.cext.mirrored cimport copy_body, copy_end, drop_copy
 from gateway.cext.native cimport GW_FAILURE, GW_SUCCESS
 from gateway.cext.plan cimport GO, Verdict
 from gateway.cext.refusal cimport (
@@ -143,6 +144,7 @@ cdef class Exchange:
         self.bulkhead = None
         self.in_bulkhead = self.in_endpoint = False
         self.replayed = self.attempt_open = self.backing_off = self.fell_back = False
+        self.copy = None
         self.hedge = None
         self.hedged = NO_HEDGE
         self.attempts = 0
@@ -296,7 +298,10 @@ cdef class Exchange:
         self.body_received += size
         if self.route.body_limit and self.body_received > self.route.body_limit:
             self.refuse(BODY_TOO_LARGE)
-        elif self.upstream is not None:
+            return
+        if self.copy is not None:
+            copy_body(self, data, size)
+        if self.upstream is not None:
             self.upstream.send_body(data, size)
             if self.body_lost or self.held.size + size > self.kept_limit:
                 self.body_lost = True
@@ -310,6 +315,8 @@ cdef class Exchange:
     cdef void on_request_end(self) noexcept:
         if not self.request_complete:
             self.request_complete = True
+            if self.copy is not None:
+                copy_end(self)
             if self.upstream is not None:
                 self.upstream.send_end(self)
 
@@ -400,6 +407,8 @@ cdef class Exchange:
         self.active = False
         if self.service is not None:
             self.leave_service()
+        if self.copy is not None:
+            drop_copy(self)
         buffer_free(&self.held)
         leave_all(self)
         self.serial += 1

@@ -6,9 +6,12 @@ from gateway.cext.exchange cimport Exchange
 from gateway.cext.native cimport GwOutcome
 from gateway.cext.plan cimport Verdict
 from gateway.cext.refusal cimport Code
+from gateway.cext.service cimport Service
 
 cdef Verdict forward(Exchange exchange) noexcept
 cdef Verdict refuse_attempt(Exchange exchange, Code code) noexcept
+cdef Verdict forward_to(Exchange exchange, Service service) noexcept
+cdef void flush_attempt(Exchange exchange) noexcept
 cdef void go_to_endpoint(Exchange exchange) noexcept
 cdef Verdict begin_attempt(Exchange exchange, uint32_t index) noexcept
 cdef bint is_admitted(Exchange exchange) noexcept

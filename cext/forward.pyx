@@ -64,6 +64,8 @@ STATES = ("closed", "open", "half open")
 
 cdef Verdict forward(Exchange exchange) noexcept:
     """The stage."""
+    if exchange.route.mirror is not None:
+        exchange.route.mirror.reflect(exchange)
     if exchange.route.split is not None:
         return forward_to(exchange, exchange.route.split.choose(exchange))
     return forward_to(exchange, exchange.route.service)
@@ -202,7 +204,7 @@ cdef bint is_first(Exchange exchange) noexcept:
 
 
 cdef void outrun(Exchange exchange) noexcept:
-    """Another attempt has answered first: all that is known of this one is that it would have taken longer."""
+    """Another attempt has answered first: what is known of this one is that it would have taken longer."""
     cdef Service service = exchange.service
     cdef uint64_t latency_us = (exchange.worker.clock.now_ns - exchange.attempt_ns) // 1000
     service.hedging.observe(latency_us)

@@ -33,12 +33,14 @@ cdef class Route:
         self.weight = 1
 
 
-cdef Route build_route(dict spec, list services, list limits, dict grants):
+cdef Route build_route(dict spec, list services, list limits, dict grants, int workers):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
     if spec["split"]:
         route.split = Split(spec, services)
+    if spec["mirror"]:
+        route.mirror = Mirror(spec["mirror"], services, workers)
     route.body_limit = spec["body"]
     if spec["strip_prefix"]:
         route.cut = spec["strip_prefix"].rstrip("/").encode()
@@ -91,7 +93,9 @@ cdef class Plan:
         policies, self.limits = build_limits(spec["rate_limits"], segment)
         self.limits_handle = <const GwLimits*><uintptr_t>self.limits.address
         grants = {}
-        self.routes = [build_route(route, self.services, policies, grants) for route in spec["routes"]]
+        self.workers = server["workers"]
+        self.routes = [build_route(route, self.services, policies, grants, self.workers)
+                       for route in spec["routes"]]
         self.auth = spec.get("auth")
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health
@@ -101,6 +105,5 @@ cdef class Plan:
         self.head_ms = milliseconds(limits["head_timeout"])
         self.body_ms = milliseconds(limits["body_timeout"])
         self.idle_ms = milliseconds(limits["idle_timeout"])
-        self.workers = server["workers"]
         self.connection_limit = max(1, -(-limits["connections"] // server["workers"]))
         self.trusted = Networks(server["trusted_proxies"])

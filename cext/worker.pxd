@@ -32,6 +32,7 @@ cdef class Worker:
     cdef dict labels                # label ids of what no plan names
     cdef dict pools                 # (service, url) -> Pool
     cdef dict bulkheads             # service -> Bulkhead
+    cdef dict copies                # label of a mirror's service -> set of Copy under way
     cdef list retired               # pools that no plan names any more and that are not empty
     cdef set downstreams            # of open Downstream
     cdef set tasks                  # look-ups under way

@@ -62,6 +62,7 @@ cdef class Worker:
         self.labels = {text: segment.intern(text) for text in ("-", "/health")}
         self.pools = {}
         self.bulkheads = {}
+        self.copies = {}
         self.retired = []
         self.downstreams = set()
         self.tasks = set()
@@ -174,6 +175,9 @@ cdef class Worker:
             self.tick_handle = None
         for downstream in list(self.downstreams):
             (<Downstream>downstream).drop()
+        for copies in self.copies.values():
+            for copy in list(copies):
+                (<Exchange>copy).finish()
         for pool in self.pools.values():
             (<Pool>pool).retire()
         if self.listener is not None:

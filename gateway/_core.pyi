@@ -348,7 +348,7 @@ class EndpointSet:
         """A request was given up, because another endpoint answered it first."""
 
     def refresh(self, now_ms: int) -> int | None:
-        """Looks whether one endpoint is too slow, and whether enough are usable. Called on the tick.
+        """Looks whether one is too slow, and whether enough are usable. Called on the tick.
 
         Index of the endpoint that has been ejected by this call.
         """

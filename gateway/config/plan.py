@@ -202,7 +202,7 @@ class PlannedService:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPredicate:
-    """A test of a header field (`name` in lower case) or of a query parameter."""
+    """A test of a header field (`name` in lower case), a cookie, a claim or a query parameter."""
 
     name: str
     op: Literal["exact", "prefix", "present", "absent"]
@@ -218,6 +218,22 @@ class PlannedSplitPart:
     weight: int
     headers: tuple[PlannedPredicate, ...]
     cookies: tuple[PlannedPredicate, ...]
+    claims: tuple[PlannedPredicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMirror:
+    """Who gets copies of a route's requests, and of how many."""
+
+    service: int
+    """Index in `Plan.services`."""
+    share: float
+    by: PlannedKey | None
+    """None draws anew for each request."""
+    max_requests: int
+    """Of the whole instance; each worker takes its share, rounded up."""
+    max_body: int
+    credentials: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +271,7 @@ class PlannedRoute:
     split_by: PlannedKey | None
     """None draws anew for each request."""
     canary: PlannedCanary | None
+    mirror: PlannedMirror | None
     strip_prefix: str | None
     replace_prefix: tuple[str, str] | None
     """What to take from the beginning of the path, and what to put in its place."""

@@ -132,6 +132,31 @@ def test_hedges_leave_nothing_behind(gateway_process: Any, scripted: Any) -> Non
     assert files[1] <= files[0] + 6, "connections that are kept are all that may remain"
 
 
+def test_mirrors_leave_nothing_behind(gateway_process: Any, scripted: Any, echo: Any) -> None:
+    """Copies whose service fails, and copies whose original never becomes whole."""
+    chance = random.Random(13)
+    ends = [OK, b"garbage\r\n\r\n", Do.RESET, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]
+    scripts = [(*REQUEST, chance.choice([0, 0.01]), chance.choice(ends)) for _ in range(900)]
+    mirror: dict[str, Any] = {
+        "service": 1, "share": 0.8, "by": None, "max_requests": 8, "max_body": 50,
+        "credentials": False,
+    }  # fmt: skip
+    shadow = service(
+        scripted(*scripts).address, name="mirror", timeouts={"response": 0.2, "idle": 0.2}
+    )
+    running = gateway_process(plan([service(echo.address), shadow], [route(mirror=mirror)]))
+    counts = []
+    for number in range(400):
+        visit(running, chance)
+        if number in (60, 399):
+            time.sleep(0.4)
+            counts.append(settle(running))
+    first, last = counts
+    assert (last["exchanges"], last["faults"]) == (0, [])
+    assert last["objects"].get("Copy", 0) == last["objects"].get("Sink", 0) == 0
+    assert sum(last["objects"].values()) <= sum(first["objects"].values()) + 8
+
+
 def test_plans_are_freed(gateway_process: Any, echo: Any) -> None:
     """An old Plan lives as long as its last exchange, and no longer."""
     routes = [route(f"/r{number}/{{path...}}") for number in range(500)]

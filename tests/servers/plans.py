@@ -99,6 +99,7 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "split": [],
         "split_by": None,
         "canary": None,
+        "mirror": None,
         "strip_prefix": None,
         "replace_prefix": None,
         "auth": "none",

@@ -203,7 +203,7 @@ pub const SERVICE: [Metric; 21] = [
     ),
     counter(
         "mirror_dropped_total",
-        "Copies of requests not sent to the mirror, because a bound was reached.",
+        "Copies of requests not sent to the mirror: a bound was reached, or the body did not end.",
     ),
     counter(
         "mirror_failed_total",
