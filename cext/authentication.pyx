@@ -25,7 +25,7 @@ from gateway.cext.native cimport (
     gw_lru_new,
     gw_lru_remove,
 )
-from gateway.cext.plan cimport GO, REFUSED, WAIT, Route
+from gateway.cext.plan cimport GO, WAIT, Route, refuse
 from gateway.cext.refusal cimport (
     API_KEY_INVALID,
     AUTHENTICATION_REQUIRED,
@@ -89,11 +89,6 @@ cdef class Credentials:
             if self.principals[slot] is not None:
                 gw_lru_remove(self.slots, slot)
         self.principals = [None] * len(self.principals)
-
-
-cdef Verdict refuse(Exchange exchange, Code code) noexcept:
-    exchange.refuse(code)
-    return REFUSED
 
 
 # --- authenticate -----------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ of the bounds, so nobody has to be woken up in another process.
 
 from collections import deque
 
-from gateway.cext.forward cimport go_to_endpoint, refuse_attempt
-from gateway.cext.plan cimport GO, WAIT
+from gateway.cext.forward cimport go_to_endpoint
+from gateway.cext.plan cimport GO, WAIT, refuse
 from gateway.cext.refusal cimport BULKHEAD_FULL
 
 
@@ -33,7 +33,7 @@ cdef class Bulkhead:
             return GO
         if self.queued >= self.max_queue:
             exchange.bulkhead = None
-            return refuse_attempt(exchange, BULKHEAD_FULL)
+            return refuse(exchange, BULKHEAD_FULL)
         self.queued += 1
         exchange.in_bulkhead = False
         self.queue.append((exchange, exchange.serial))

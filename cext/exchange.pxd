@@ -138,6 +138,7 @@ cdef class Exchange:
     cdef bint head_sent
     cdef bint response_complete
     cdef Code error
+    cdef list charges               # Charge: what the answer may say the cost of; or None
     cdef Buffer answer_fields       # whole lines that the answer carries, whoever gives it
     cdef Buffer detail              # of a refusal: what its message adds, safe in JSON
     cdef uint32_t retry_after_s     # of a refusal; 0 = as its status says

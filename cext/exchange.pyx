@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 from gateway.cext.authentication cimport write_challenge
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_text, buffer_put_uint
 from gateway.cext.clock cimport NEVER
+from gateway.cext.cost cimport settle_costs
 from gateway.cext.forward cimport (
     end_attempt,
     is_rescued,
@@ -18,7 +19,7 @@ from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
 from gateway.cext.hedge cimport await_hedge, cancel_hedge, yields
 from gateway.cext.hedging cimport NO_HEDGE
-from gateway.cext.limit cimport leave_all
+from gateway.cext.in_flight cimport leave_all
 from gateway.cext.mirrored cimport copy_body, copy_end, drop_copy
 from gateway.cext.native cimport GW_FAILURE, GW_SUCCESS
 from gateway.cext.plan cimport GO, Verdict
@@ -163,6 +164,7 @@ cdef class Exchange:
         self.detail.size = 0
         self.retry_after_s = 0
         self.entered_count = 0
+        self.charges = None
         self.deadline_ms = self.total_ms = NEVER
         self.deadline_code = UPSTREAM_TIMEOUT
         self.path.size = 0
@@ -333,6 +335,8 @@ cdef class Exchange:
             return
         if self.service.cookie_name is not None:
             stick(self)
+        if self.charges is not None:
+            settle_costs(self, head)
         self.body_lost = True
         self.status = status
         self.response_framing = framing

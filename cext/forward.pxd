@@ -9,7 +9,6 @@ from gateway.cext.refusal cimport Code
 from gateway.cext.service cimport Service
 
 cdef Verdict forward(Exchange exchange) noexcept
-cdef Verdict refuse_attempt(Exchange exchange, Code code) noexcept
 cdef Verdict forward_to(Exchange exchange, Service service) noexcept
 cdef void flush_attempt(Exchange exchange) noexcept
 cdef void go_to_endpoint(Exchange exchange) noexcept

@@ -35,7 +35,7 @@ from gateway.cext.native cimport (
     gw_endpoints_report,
     gw_metrics_service_add,
 )
-from gateway.cext.plan cimport GO, REFUSED
+from gateway.cext.plan cimport GO, refuse
 from gateway.cext.pool cimport Pool
 from gateway.cext.refusal cimport (
     BULKHEAD_FULL,
@@ -90,11 +90,6 @@ cdef Verdict forward_to(Exchange exchange, Service service) noexcept:
     return attempt(exchange)
 
 
-cdef Verdict refuse_attempt(Exchange exchange, Code code) noexcept:
-    exchange.refuse(code)
-    return REFUSED
-
-
 cdef void go_to_endpoint(Exchange exchange) noexcept:
     """An attempt outside of the run of the stages, which nobody flushes."""
     attempt(exchange)
@@ -116,12 +111,12 @@ cdef Verdict attempt(Exchange exchange) noexcept:
     cdef int32_t index
     cdef Verdict verdict
     if service.endpoints == NULL:
-        return refuse_attempt(exchange, UPSTREAM_UNAVAILABLE)
+        return refuse(exchange, UPSTREAM_UNAVAILABLE)
     if service.breaker_handle != NULL and not is_admitted(exchange):
-        return refuse_attempt(exchange, CIRCUIT_OPEN)
+        return refuse(exchange, CIRCUIT_OPEN)
     index = pick(exchange)
     if index < 0:
-        return refuse_attempt(exchange, NO_HEALTHY_ENDPOINT)
+        return refuse(exchange, NO_HEALTHY_ENDPOINT)
     exchange.tried[exchange.attempts] = <uint32_t>index
     exchange.attempts += 1
     verdict = begin_attempt(exchange, <uint32_t>index)

@@ -276,6 +276,11 @@ cdef enum GwCounter:
     GW_RATE_LIMIT_STORE_MICROSECONDS_TOTAL = 15
     GW_RATE_LIMIT_FALLBACK_DECISIONS_TOTAL = 16
     GW_RATE_LIMIT_FALLBACK = 17
+    GW_RATE_LIMIT_LEASE_TOKENS_GRANTED_TOTAL = 18
+    GW_RATE_LIMIT_LEASE_TOKENS_USED_TOTAL = 19
+    GW_RATE_LIMIT_LEASE_TOKENS_RETURNED_TOTAL = 20
+    GW_REQUESTS_SHED_TOTAL = 21
+    GW_LOOP_LAG_MICROSECONDS = 22
 
 cdef enum GwServiceCounter:
     GW_UPSTREAM_CONNECTS_TOTAL = 0
@@ -340,6 +345,11 @@ cdef extern uint32_t gw_limits_acquire(
 cdef extern void gw_limits_refund(
     const GwSegment *segment, const GwLimits *limits, const GwAsk *asks, size_t count,
     uint64_t now_ns, const GwQuota *quotas) noexcept nogil
+
+# Takes what a request has cost beyond what was asked for, whether it fits or not.
+cdef extern void gw_limits_charge(
+    const GwSegment *segment, const GwLimits *limits, const GwAsk *ask, uint64_t now_ns,
+) noexcept nogil
 
 # 1 if fewer than limit requests of key are under way, and this one is now.
 cdef extern uint32_t gw_in_flight_enter(

@@ -6,6 +6,8 @@ from gateway.cext.exchange cimport Exchange
 from gateway.cext.mirror cimport Mirror
 from gateway.cext.native cimport GwLimits, GwRoutes
 from gateway.cext.networks cimport Networks
+from gateway.cext.overload cimport Criticality, Overload
+from gateway.cext.refusal cimport Code
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.service cimport Service
 from gateway.cext.split cimport Split
@@ -19,8 +21,10 @@ cdef enum Verdict:
 
 ctypedef Verdict (*Stage)(Exchange) noexcept
 
+cdef Verdict refuse(Exchange exchange, Code code) noexcept
+
 cdef enum:
-    MAX_STAGES = 8
+    MAX_STAGES = 10
 
 
 cdef class Route:
@@ -44,6 +48,7 @@ cdef class Route:
     cdef list early_limits          # of RateLimit, asked before authentication
     cdef list limits                # of RateLimit
     cdef uint32_t weight            # what a request costs
+    cdef Criticality criticality
     cdef Stage stages[MAX_STAGES]
     cdef int stage_count
 
@@ -67,4 +72,5 @@ cdef class Plan:
     cdef uint64_t idle_ms
     cdef int workers                # of the instance
     cdef uint32_t connection_limit  # of this worker
+    cdef Overload overload
     cdef Networks trusted           # server.trusted_proxies

@@ -5,12 +5,14 @@ import json
 import orjson
 
 from gateway import _core
+from gateway.cext.overload import CRITICALITY
 
 from libc.stdint cimport uintptr_t
 
 from gateway.cext.authentication cimport CREDENTIAL_API_KEY, CREDENTIAL_JWT
 from gateway.cext.clock cimport milliseconds
 from gateway.cext.networks cimport Networks
+from gateway.cext.overload cimport Overload
 from gateway.cext.rate_limit cimport RateLimit, build_limits
 from gateway.cext.scopes cimport Scopes
 from gateway.cext.stages cimport compile_stages, respond_health
@@ -19,6 +21,12 @@ cdef dict CREDENTIAL_KINDS = {"jwt": CREDENTIAL_JWT, "api_key": CREDENTIAL_API_K
 cdef enum:
     # Bits of Principal.granted; bit 0 stands for none
     MAX_GRANTS = 64
+
+
+cdef Verdict refuse(Exchange exchange, Code code) noexcept:
+    """What a stage does that lets nobody pass."""
+    exchange.refuse(code)
+    return REFUSED
 
 
 cdef class Route:
@@ -33,14 +41,12 @@ cdef class Route:
         self.weight = 1
 
 
-cdef Route build_route(dict spec, list services, list limits, dict grants, int workers):
+cdef Route build_route(dict spec, list services, list limits, dict grants, Overload overload):
     cdef Service service = services[spec["service"]]
     cdef Route route = Route(spec["path"], spec["label"], service.label)
     route.service = service
     if spec["split"]:
         route.split = Split(spec, services)
-    if spec["mirror"]:
-        route.mirror = Mirror(spec["mirror"], services, workers)
     route.body_limit = spec["body"]
     if spec["strip_prefix"]:
         route.cut = spec["strip_prefix"].rstrip("/").encode()
@@ -51,9 +57,10 @@ cdef Route build_route(dict spec, list services, list limits, dict grants, int w
         route.allow = Networks(spec["allow"])
         route.deny = Networks(spec["deny"])
     route.weight = spec["rate_limit_weight"]
+    route.criticality = CRITICALITY[spec["criticality"]]
     for index in spec["rate_limits"]:
         (route.early_limits if (<RateLimit>limits[index]).early else route.limits).append(limits[index])
-    compile_stages(route)
+    compile_stages(route, overload.is_set())
     return route
 
 
@@ -93,9 +100,13 @@ cdef class Plan:
         policies, self.limits = build_limits(spec["rate_limits"], segment)
         self.limits_handle = <const GwLimits*><uintptr_t>self.limits.address
         grants = {}
-        self.workers = server["workers"]
-        self.routes = [build_route(route, self.services, policies, grants, self.workers)
-                       for route in spec["routes"]]
+        self.overload = Overload(server["overload"], server["workers"])
+        self.routes = [
+            build_route(route, self.services, policies, grants, self.overload) for route in spec["routes"]
+        ]
+        for route, given in zip(self.routes, spec["routes"]):
+            if given["mirror"]:
+                (<Route>route).mirror = Mirror(given["mirror"], self.services, server["workers"])
         self.auth = spec.get("auth")
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health
@@ -105,5 +116,6 @@ cdef class Plan:
         self.head_ms = milliseconds(limits["head_timeout"])
         self.body_ms = milliseconds(limits["body_timeout"])
         self.idle_ms = milliseconds(limits["idle_timeout"])
+        self.workers = server["workers"]
         self.connection_limit = max(1, -(-limits["connections"] // server["workers"]))
         self.trusted = Networks(server["trusted_proxies"])

@@ -102,7 +102,7 @@ cdef class Pool:
         return WAIT
 
     cdef bint has_room(self) noexcept:
-        """Whether one more exchange would get a connection, idle or dialled for it, and not wait for others."""
+        """Whether one more exchange would get a connection, idle or dialled for it, without a queue."""
         return len(self.idle) != 0 or self.open + self.queued - self.dialing < self.max_connections
 
     cdef void leave_queue(self) noexcept:

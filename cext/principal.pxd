@@ -11,6 +11,7 @@ cdef class Principal:
     cdef readonly str client
     cdef readonly str key           # id of the API key that was shown
     cdef readonly str session
+    cdef readonly str policy        # that its key is bound to, for tiers of limits
     cdef readonly frozenset scopes
     cdef readonly dict claims       # of a token; what an API key's record says
     # The names under the instance's secret, for tables in the segment; 0 = none

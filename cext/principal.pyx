@@ -18,8 +18,8 @@ from gateway.cext.native cimport (
 cdef class Principal:
     def __init__(self, caller, segment, uint32_t kind, str fingerprint):
         """`caller`: user, client, key, session (str, empty for none), scopes (frozenset of str), claims
-        (dict), issued_s, expires_s (int), bound (whether it holds only beside `fingerprint`). Its texts are
-        printable, as the authenticator has checked.
+        (dict), issued_s, expires_s (int), bound (whether it holds only beside `fingerprint`),
+        rate_limit_policy (str). Its texts are printable, as the authenticator has checked.
         """
         cdef const GwSegment* address = <const GwSegment*><size_t>segment.address
         self.kind = kind
@@ -29,6 +29,7 @@ cdef class Principal:
         self.client = caller.client
         self.key = caller.key
         self.session = caller.session
+        self.policy = caller.rate_limit_policy
         self.scopes = caller.scopes
         self.claims = caller.claims
         self.issued_s = caller.issued_s

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from gateway.cext.buffer cimport Buffer
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.principal cimport Principal
 
@@ -39,12 +40,17 @@ cdef class Allowance:
     cdef readonly uint64_t period_ms
     cdef readonly uint64_t burst        # what may be had at once
     cdef readonly uint64_t lease        # tokens that a host takes at most
+    cdef bytes terms                    # `kind`, encoded
+    cdef readonly tuple kind            # kind, limit, period (ms), burst, as the store takes them
+    cdef bint is_store_log              # the store keeps each request
     cdef bytes policy                   # its item of the field RateLimit-Policy
+
+    cdef tuple store_terms(self, str name)
 
 
 cdef class Tier:
     """Callers with another allowance."""
-    cdef str test                       # scope, client, claim
+    cdef str test                       # scope, client, policy, claim
     cdef str claim
     cdef str value
     cdef Allowance allowance            # None: they are not limited
@@ -54,7 +60,9 @@ cdef class RateLimit:
     cdef readonly str name
     cdef readonly str algorithm
     cdef readonly uint32_t label
-    cdef str key_name                   # user, client, …
+    cdef bytes key_word                 # user:, client:, …
+    cdef bytes key_head                 # of its keys in the store
+    cdef bytes key_tail
     cdef KeyKind key
     cdef bytes field                    # lower case, of KEY_HEADER
     cdef str claim                      # of KEY_CLAIM
@@ -63,6 +71,7 @@ cdef class RateLimit:
     cdef Mode mode
     cdef OnFailure on_failure
     cdef uint32_t weight
+    cdef bytes cost_field               # lower case; of the answer, or None
     cdef uint32_t ipv6_prefix
     cdef bint enforced
     cdef bint early
@@ -74,7 +83,11 @@ cdef class RateLimit:
     cdef uint64_t field_hash(self, Exchange exchange) noexcept
     cdef uint64_t address_hash(self, Exchange exchange) noexcept
     cdef void network_of(self, Exchange exchange, uint8_t* address) noexcept
-    cdef str text_of(self, Exchange exchange)
-    cdef str field_text(self, Exchange exchange)
+    cdef void put_key(self, Exchange exchange, Buffer* out) noexcept
+    cdef void put_who(self, Exchange exchange, Buffer* out) noexcept
+    cdef void put_named(self, Exchange exchange, str name, Buffer* out) noexcept
+    cdef void put_field(self, Exchange exchange, Buffer* out) noexcept
+    cdef void put_text(self, Exchange exchange, const char* text, size_t size, Buffer* out) noexcept
+    cdef void put_address(self, Exchange exchange, Buffer* out) noexcept
 
 cdef tuple build_limits(list specs, segment)

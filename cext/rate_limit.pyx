@@ -1,14 +1,14 @@
 """Whom a policy counts, and how much he has."""
 
-import ipaddress
-from urllib.parse import quote
-
 from gateway import _core
 
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp, memset, strlen
 
+from gateway.cext.buffer cimport buffer_put, buffer_put_char
 from gateway.cext.head cimport field_name, field_value, name_equals
+from gateway.cext.lane cimport encoded
 from gateway.cext.native cimport gw_segment_hash
 from gateway.cext.networks cimport client_address
 from gateway.cext.principal cimport name_hash
@@ -19,11 +19,24 @@ KEYS = {
 }
 MODES = {"memory": MODE_MEMORY, "exact": MODE_EXACT, "leased": MODE_LEASED}
 FAILURES = {"local": FAIL_LOCAL, "allow": FAIL_ALLOW, "deny": FAIL_DENY}
+cdef enum:
+    # EXACT_WINDOW of gateway/limits/decide.lua
+    MAX_STORE_LOG = 1000
+
+cdef extern from "<arpa/inet.h>" nogil:
+    enum:
+        AF_INET
+        AF_INET6
+        INET6_ADDRSTRLEN
+    const char* inet_ntop(int, const void*, char*, unsigned int)
+
 KINDS = {"token_bucket": "bucket", "sliding_window": "sliding", "fixed_window": "fixed"}
 
 
 cdef class Allowance:
-    pass
+    cdef tuple store_terms(self, str name):
+        """To give back what the store's log holds under a name; of other kinds there is none."""
+        return self.kind if name is None else (*self.kind[:3], name)
 
 
 cdef class Tier:
@@ -42,18 +55,24 @@ cdef RateLimit build_limit(dict spec, list rules, segment):
     limit.name = spec["name"]
     limit.algorithm = spec["algorithm"]
     limit.label = spec["label"]
-    limit.key_name = spec["key"]
+    limit.key_word = spec["key"].encode() + b":"
     limit.key = KEYS[spec["key"]]
     limit.field = spec["argument"].encode()
     limit.claim = spec["argument"]
     limit.mode = MODES[spec["mode"]]
     limit.on_failure = FAILURES[spec["on_failure"]]
     limit.weight = spec["weight"]
+    if spec["weight_header"]:
+        limit.cost_field = spec["weight_header"].encode()
     limit.ipv6_prefix = spec["ipv6_prefix"]
     limit.enforced = not spec["dry_run"]
     limit.early = spec["early"]
     limit.concurrent = limit.algorithm == "concurrent"
     limit.quoted = b'"%b"' % limit.name.encode()
+    # rate_limit:user:ALICE:POLICY, of windows rate_limit:sliding:user:…
+    form = "" if limit.algorithm == "token_bucket" else limit.algorithm.removesuffix("_window") + ":"
+    limit.key_head = f"rate_limit:{form}".encode()
+    limit.key_tail = f":{limit.name}".encode()
     limit.allowance = build_allowance(limit, spec["allowance"], rules, segment)
     limit.tiers = [build_tier(limit, tier, rules, segment) for tier in spec["tiers"]]
     return limit
@@ -71,6 +90,9 @@ cdef Allowance build_allowance(RateLimit limit, dict spec, list rules, segment):
     cdef Allowance allowance = Allowance()
     allowance.limit, allowance.burst, allowance.lease = spec["limit"], spec["burst"], spec["lease"]
     allowance.period_ms = 1000 * spec["period"]
+    allowance.kind = (limit.algorithm, allowance.limit, allowance.period_ms, allowance.burst)
+    allowance.terms = encoded(allowance.kind)
+    allowance.is_store_log = limit.algorithm == "sliding_window" and allowance.limit <= MAX_STORE_LOG
     # A state of another form is another cell's: a reload that changes the form begins anew.
     is_log = limit.algorithm == "sliding_window" and allowance.limit <= _core.MAX_EXACT_WINDOW
     form = f"{limit.name}/{limit.algorithm}/{spec['period']}/{is_log}"
@@ -148,42 +170,81 @@ cdef class RateLimit:
         address[whole] &= <uint8_t>(0xFF00 >> (self.ipv6_prefix % 8))
         memset(address + whole + 1, 0, 15 - whole)
 
-    cdef str text_of(self, Exchange exchange):
-        """The same as text, for a store: `user:alice`, escaped so that nothing in it is special."""
-        cdef Principal principal = exchange.principal
-        cdef uint8_t address[16]
-        cdef str text = ""
-        if self.key == KEY_GLOBAL:
-            return "global"
-        if self.key == KEY_ROUTE:
-            text = exchange.route.path
-        elif self.key == KEY_SERVICE:
-            text = exchange.route.service.name
-        elif self.key == KEY_HEADER:
-            text = self.field_text(exchange)
-        elif principal is not None:
-            if self.key == KEY_USER:
-                text = principal.user
-            elif self.key == KEY_CLIENT:
-                text = principal.client
-            elif self.key == KEY_API_KEY:
-                text = principal.key
-            elif self.key == KEY_CLAIM:
-                text = claim_text(principal, self.claim)
-        if text:
-            return f"{self.key_name}:{quote(text, safe='@/.,=+')}"
-        self.network_of(exchange, address)
-        number = ipaddress.IPv6Address((<const char*>address)[:16])
-        return f"ip:{number.ipv4_mapped or number}"
+    cdef void put_key(self, Exchange exchange, Buffer* out) noexcept:
+        """Where a store keeps the state; a lane's tag may follow."""
+        buffer_put(out, <const char*>self.key_head, len(self.key_head))
+        self.put_who(exchange, out)
+        buffer_put(out, <const char*>self.key_tail, len(self.key_tail))
 
-    cdef str field_text(self, Exchange exchange):
+    cdef void put_who(self, Exchange exchange, Buffer* out) noexcept:
+        """Whom the policy counts, as text: `user:alice`, escaped so that nothing in it is special."""
+        cdef Principal principal = exchange.principal
+        if self.key == KEY_GLOBAL:
+            buffer_put(out, b"global", 6)
+        elif self.key == KEY_ROUTE:
+            self.put_named(exchange, exchange.route.path, out)
+        elif self.key == KEY_SERVICE:
+            self.put_named(exchange, exchange.route.service.name, out)
+        elif self.key == KEY_HEADER:
+            self.put_field(exchange, out)
+        elif principal is None or self.key == KEY_IP:
+            self.put_address(exchange, out)
+        elif self.key == KEY_USER:
+            self.put_named(exchange, principal.user, out)
+        elif self.key == KEY_CLIENT:
+            self.put_named(exchange, principal.client, out)
+        elif self.key == KEY_API_KEY:
+            self.put_named(exchange, principal.key, out)
+        else:
+            self.put_named(exchange, claim_text(principal, self.claim), out)
+
+    cdef void put_named(self, Exchange exchange, str name, Buffer* out) noexcept:
+        cdef Py_ssize_t size = 0
+        cdef const char* text = NULL
+        if name:
+            text = PyUnicode_AsUTF8AndSize(name, &size)
+        self.put_text(exchange, text, <size_t>size, out)
+
+    cdef void put_field(self, Exchange exchange, Buffer* out) noexcept:
         cdef uint32_t i
         for i in range(exchange.request.count):
             if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len,
                            <const char*>self.field, len(self.field)):
-                size = exchange.request.fields[i].value_len
-                return field_value(&exchange.request, i)[:size].decode("latin-1")
-        return ""
+                self.put_text(exchange, field_value(&exchange.request, i),
+                              exchange.request.fields[i].value_len, out)
+                return
+        self.put_address(exchange, out)
+
+    cdef void put_text(self, Exchange exchange, const char* text, size_t size, Buffer* out) noexcept:
+        cdef size_t i
+        if size == 0:
+            self.put_address(exchange, out)
+            return
+        buffer_put(out, <const char*>self.key_word, len(self.key_word))
+        for i in range(size):
+            if is_plain(text[i]):
+                buffer_put_char(out, text[i])
+            else:
+                buffer_put_char(out, 37)
+                buffer_put_char(out, b"0123456789ABCDEF"[<unsigned char>text[i] >> 4])
+                buffer_put_char(out, b"0123456789ABCDEF"[<unsigned char>text[i] & 15])
+
+    cdef void put_address(self, Exchange exchange, Buffer* out) noexcept:
+        cdef uint8_t address[16]
+        cdef char text[INET6_ADDRSTRLEN]
+        self.network_of(exchange, address)
+        if memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0:
+            inet_ntop(AF_INET, address + 12, text, sizeof(text))
+        else:
+            inet_ntop(AF_INET6, address, text, sizeof(text))
+        buffer_put(out, b"ip:", 3)
+        buffer_put(out, text, strlen(text))
+
+
+cdef inline bint is_plain(char c) noexcept:
+    """Letters, digits and `-._~@/,=+`."""
+    return (48 <= c <= 57 or 65 <= c <= 90 or 97 <= c <= 122 or 43 <= c <= 47 or c == 95 or c == 126
+            or c == 64 or c == 61)
 
 
 cdef str claim_text(Principal principal, str claim):
@@ -198,6 +259,8 @@ cdef bint fits(Tier tier, Principal principal) noexcept:
         return tier.value in principal.scopes
     if tier.test == "client":
         return tier.value == principal.client
+    if tier.test == "policy":
+        return tier.value == principal.policy
     return tier.value == claim_text(principal, tier.claim)
 
 

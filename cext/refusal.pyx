@@ -21,7 +21,7 @@ NAMES = (
     "authentication_unavailable",
     "upstream_unavailable",
     "circuit_open", "bulkhead_full", "no_healthy_endpoint",
-    "rate_limited", "limiter_unavailable", "address_denied",
+    "rate_limited", "limiter_unavailable", "address_denied", "overloaded",
 )
 
 CODES = {name: code for code, name in enumerate(NAMES)}

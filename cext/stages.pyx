@@ -23,19 +23,23 @@ from gateway.cext.native cimport (
     gw_routes_match,
 )
 from gateway.cext.networks cimport client_address
-from gateway.cext.plan cimport GO, REFUSED, Stage
+from gateway.cext.overload cimport CRITICAL, SHEDDABLE
+from gateway.cext.plan cimport GO, REFUSED, Stage, refuse
 from gateway.cext.refusal cimport (
     ADDRESS_DENIED,
     BAD_PATH,
     BODY_TOO_LARGE,
     METHOD_NOT_ALLOWED,
+    OVERLOADED,
     ROUTE_NOT_FOUND,
-    Code,
 )
+from gateway.cext.worker cimport Worker
 
-cdef void compile_stages(Route route) noexcept:
+cdef void compile_stages(Route route, bint sheds) noexcept:
     """The order, once."""
     route.stage_count = 0
+    if sheds and route.criticality != CRITICAL:
+        add(route, shed)
     if route.allow is not None:
         add(route, check_address)
     if route.early_limits:
@@ -53,11 +57,6 @@ cdef void compile_stages(Route route) noexcept:
 cdef void add(Route route, Stage stage) noexcept:
     route.stages[route.stage_count] = stage
     route.stage_count += 1
-
-
-cdef Verdict refuse(Exchange exchange, Code code) noexcept:
-    exchange.refuse(code)
-    return REFUSED
 
 
 cdef Verdict match(Exchange exchange) noexcept:
@@ -134,6 +133,16 @@ cdef void write_allow(Exchange exchange, Buffer* fields) noexcept:
     buffer_put(fields, b"Allow: ", 7)
     buffer_put(fields, <const char*>methods, size)
     buffer_put(fields, b"\r\n", 2)
+
+
+cdef Verdict shed(Exchange exchange) noexcept:
+    """Refuses what matters less while the worker has too much to do."""
+    cdef Worker worker = exchange.worker
+    cdef bint sheddable = exchange.route.criticality == SHEDDABLE
+    if exchange.plan.overload.admits(sheddable, worker.exchanges, worker.random()):
+        return GO
+    worker.shed += 1
+    return refuse(exchange, OVERLOADED)
 
 
 cdef Verdict check_address(Exchange exchange) noexcept:

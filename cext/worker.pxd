@@ -8,7 +8,7 @@ from gateway.cext.authentication cimport Credentials
 from gateway.cext.clock cimport Clock
 from gateway.cext.exchange cimport Downstream, Exchange
 from gateway.cext.listener cimport Listener
-from gateway.cext.limit cimport Judgement
+from gateway.cext.judgement cimport Judgement
 from gateway.cext.native cimport GwRegion, GwSegment
 from gateway.cext.plan cimport Plan
 from gateway.cext.poller cimport Poller
@@ -37,12 +37,14 @@ cdef class Worker:
     cdef set downstreams            # of open Downstream
     cdef set tasks                  # look-ups under way
     cdef object tick_handle
+    cdef uint64_t tick_due_us       # when the next tick is not late
     cdef readonly bint draining
     cdef readonly uint32_t connections
     cdef readonly int exchanges
     cdef uint64_t random_state
     cdef Judgement judgement        # for the next request that is limited
     cdef object limit_store         # decides what all hosts share, or None
+    cdef list lanes                 # Lane: the questions to it
     cdef bint limit_store_away      # … and is not there
     cdef uint32_t hosts             # that share limits
 
@@ -53,6 +55,8 @@ cdef class Worker:
     cdef uint64_t bytes_received
     cdef uint64_t bytes_sent
     cdef uint64_t fallback_decisions
+    cdef uint64_t lease_tokens_used
+    cdef uint64_t shed
 
     cdef uint64_t random(self) noexcept
     cdef uint32_t make_id(self, char* out) noexcept
@@ -63,3 +67,4 @@ cdef class Worker:
     cdef void record(self, Exchange exchange) noexcept
     cdef void refresh(self, Service service) noexcept
     cdef void publish(self) noexcept
+    cdef void measure_lag(self) noexcept

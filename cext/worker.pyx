@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from gateway.cext.bulkhead cimport Bulkhead
 from gateway.cext.downstream cimport Http1Downstream
-from gateway.cext.limit cimport Judgement
+from gateway.cext.judgement cimport Judgement
 from gateway.cext.native cimport (
     GW_BAD_REQUESTS_TOTAL,
     GW_BYTES_RECEIVED_TOTAL,
@@ -16,11 +16,14 @@ from gateway.cext.native cimport (
     GW_CONNECTIONS_ACCEPTED_TOTAL,
     GW_CONNECTIONS_ACTIVE,
     GW_CONNECTIONS_REFUSED_TOTAL,
+    GW_LOOP_LAG_MICROSECONDS,
     GW_PLAN_GENERATION,
     GW_RATE_LIMIT_FALLBACK,
     GW_RATE_LIMIT_FALLBACK_DECISIONS_TOTAL,
+    GW_RATE_LIMIT_LEASE_TOKENS_USED_TOTAL,
     GW_REQUESTS_IN_FLIGHT,
     GW_UPSTREAM_EJECTIONS_TOTAL,
+    GW_REQUESTS_SHED_TOTAL,
     gw_endpoints_refresh,
     gw_metrics_add,
     gw_metrics_observe,
@@ -113,17 +116,20 @@ cdef class Worker:
         self.bulkheads = bulkheads
         if self.plan is not None and self.plan.auth != compiled.auth:
             self.credentials.clear()
+        if self.plan is not None:
+            compiled.overload.go_on_from(self.plan.overload)
         self.plan = compiled
 
     def share_limits(self, store) -> None:
         """Takes what decides about limits that all hosts share: see `gateway.limits.store`."""
         self.limit_store = store
+        self.lanes = store.lanes
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
-        """What the store has found out about itself."""
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
+        """What the store has found out about itself: whether all of it is away, or nothing."""
         self.limit_store_away = away
         self.hosts = hosts
-        gw_metrics_set(self.region, GW_RATE_LIMIT_FALLBACK, away)
+        gw_metrics_set(self.region, GW_RATE_LIMIT_FALLBACK, not whole)
 
     def forget_credentials(self) -> None:
         """What was verified so far may no longer hold: have each credential verified anew."""
@@ -197,6 +203,7 @@ cdef class Worker:
     def tick(self):
         self.tick_handle = self.loop.call_later(TICK_S, self.tick)
         self.clock.advance()
+        self.measure_lag()
         if self.listener is not None:
             self.listener.go_on()
         gw_segment_beat(self.region, self.clock.now_ms)
@@ -214,6 +221,16 @@ cdef class Worker:
             log.warning("%s of %s is left out for a while: it is much slower than the others",
                         (<Pool>service.pools[slow]).url, service.name)
 
+    cdef void measure_lag(self) noexcept:
+        """How late this tick is: so long did whatever was ready wait."""
+        cdef uint64_t now_us = self.clock.now_ns // 1000
+        cdef uint64_t lag_us = 0
+        if self.tick_due_us and now_us > self.tick_due_us:
+            lag_us = now_us - self.tick_due_us
+        self.tick_due_us = now_us + <uint64_t>(1e6 * TICK_S)
+        self.plan.overload.tick(lag_us)
+        gw_metrics_set(self.region, GW_LOOP_LAG_MICROSECONDS, lag_us)
+
     cdef void publish(self) noexcept:
         """Adds to the segment what has been counted since the last tick."""
         gw_metrics_add(self.region, GW_CONNECTIONS_ACCEPTED_TOTAL, <int64_t>self.connections_accepted)
@@ -223,7 +240,10 @@ cdef class Worker:
         gw_metrics_add(self.region, GW_BYTES_SENT_TOTAL, <int64_t>self.bytes_sent)
         self.connections_accepted = self.connections_refused = self.bad_requests = 0
         gw_metrics_add(self.region, GW_RATE_LIMIT_FALLBACK_DECISIONS_TOTAL, <int64_t>self.fallback_decisions)
+        gw_metrics_add(self.region, GW_RATE_LIMIT_LEASE_TOKENS_USED_TOTAL, <int64_t>self.lease_tokens_used)
+        gw_metrics_add(self.region, GW_REQUESTS_SHED_TOTAL, <int64_t>self.shed)
         self.bytes_received = self.bytes_sent = self.fallback_decisions = 0
+        self.lease_tokens_used = self.shed = 0
         gw_metrics_set(self.region, GW_CONNECTIONS_ACTIVE, self.connections)
         gw_metrics_set(self.region, GW_REQUESTS_IN_FLIGHT, <uint64_t>self.exchanges)
         gw_metrics_set(self.region, GW_PLAN_GENERATION, self.plan.generation)

@@ -236,6 +236,9 @@ class Segment:
     def breaker(self, service: int) -> tuple[Literal["closed", "open", "half_open"], int]:
         """State of the breaker of the service with this label, and until when it is open, ms."""
 
+    def open_breaker(self, service: int, until_ms: int) -> bool:
+        """Open it, if it is closed; whether it was. For what another host has found out."""
+
     def collect(self) -> Snapshot: ...
 
 BalancerKind = Literal[
@@ -439,6 +442,12 @@ class Limits:
 
     def refund(self, segment: Segment, questions: list[LimitAsk], now_ns: int) -> None:
         """Give back what was acquired at the same `now_ns`."""
+
+    def charge(self, segment: Segment, question: LimitAsk, now_ns: int) -> None:
+        """Take it whether it fits or not: what a request has cost beyond what was asked for."""
+
+    def take_back(self, segment: Segment, rule: int, key: int, until_ns: int, now_ns: int) -> int:
+        """Unused tokens of a lease that ends at `until_ns`; 0 if more were granted since."""
 
     def grant(
         self,

@@ -89,4 +89,5 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("rate_limited", 429, "downstream", True, False, "Rate limit exceeded"),
     Refusal("limiter_unavailable", 503, "internal", True, False, "Rate limits cannot be checked"),
     Refusal("address_denied", 403, "downstream", False, False, "Not from this address"),
+    Refusal("overloaded", 503, "internal", True, False, "Too many requests at the moment"),
 )

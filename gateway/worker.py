@@ -51,7 +51,7 @@ class DataPlane(Protocol):
     def stop_listening(self) -> None: ...
     def install(self, plan: bytes) -> None: ...
     def share_limits(self, store: Any) -> None: ...
-    def limit_store_is(self, away: bool, hosts: int) -> None: ...
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None: ...
     def forget_credentials(self) -> None: ...
     def take_usage(self) -> list[tuple[str, str, int]]: ...
     def drain(self) -> None: ...
@@ -99,7 +99,7 @@ class _Process:
         self._access_log: AccessLog | None = None
         self._worker: DataPlane
         self._authenticator = Authenticator(
-            task.run_dir, task.segment, on_change=lambda: self._worker.forget_credentials()
+            task.run_dir, on_change=lambda: self._worker.forget_credentials()
         )
         self._draining = asyncio.Event()
         self._limits: LimitStore | None = None
@@ -148,9 +148,9 @@ class _Process:
         self._channel.close()
         return 0
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
         """What the store of the limits has found out about itself."""
-        self._worker.limit_store_is(away, hosts)
+        self._worker.limit_store_is(away, whole, hosts)
 
     def add(self, counter: str, delta: int) -> None:
         """Raise a counter of this worker."""

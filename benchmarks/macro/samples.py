@@ -141,6 +141,10 @@ class Rounds:
         """
         return spread(figure(round_[cell]) / figure(round_[to]) for round_ in self.kept)
 
+    def difference(self, cell: str, to: str, figure: Callable[[Sample], float]) -> Spread:
+        """A figure of one cell less that of another, compared within each round."""
+        return spread(figure(round_[cell]) - figure(round_[to]) for round_ in self.kept)
+
     def failed(self, cell: str) -> int:
         """Failed requests of one cell in all rounds."""
         return sum(round_[cell].outcome.failed for round_ in self.kept)

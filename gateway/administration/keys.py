@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from gateway.administration.clients import client_of
 from gateway.administration.desk import Desk
 from gateway.administration.users import user_of
 from gateway.administration.views import KeyView
@@ -20,8 +21,12 @@ async def create_key(
     scopes: Iterable[str] = (),
     expires: datetime | None = None,
     rate_limit_policy: str | None = None,
+    client: str | None = None,
 ) -> tuple[KeyView, str]:
-    """Add a key for a user (id or address); returns it and its text, now and never again."""
+    """Add a key for a user (id or address), perhaps for one client (id or name) of theirs.
+
+    Returns it and its text, now and never again. NotFound.
+    """
     new = new_key()
     async with desk.store.transaction():
         user = await user_of(desk, owner)
@@ -34,6 +39,7 @@ async def create_key(
             scopes=scopes,
             expires=expires,
             rate_limit_policy=rate_limit_policy,
+            client_id=None if client is None else (await client_of(desk, client)).id,
         )
         view = KeyView.model_validate(key)
         await desk.record("key.create", key.id, after=view)

@@ -40,8 +40,6 @@ class UserView(View):
     disabled: bool
     mfa: bool
     """Whether a second factor is asked for."""
-    locked_until: datetime | None
-    """Logins are refused until then, after too many wrong passwords."""
     version: int
     created_at: datetime
     updated_at: datetime
@@ -65,9 +63,13 @@ class KeyView(View):
     id: str
     owner_id: str
     owner_email: str
+    client_id: str | None
+    client_name: str | None
+    """The application that it is for; its scopes bound the key's."""
     name: str
     scopes: tuple[str, ...]
     rate_limit_policy: str | None
+    """For the tiers of limits; null is the client's."""
     version: int
     """Grows with each rotation."""
     expires_at: datetime | None

@@ -41,8 +41,8 @@ class Worker:
     def share_limits(self, store: Any) -> None:
         """Take what decides about limits that all hosts share (gateway.limits.store)."""
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
-        """Whether it can be reached, and how many hosts share the limits."""
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
+        """Whether all of it is away, or nothing, and how many hosts share the limits."""
 
     def listen(self, listening: socket.socket) -> None:
         """Accept connections from a listening, non-blocking socket, which stays the caller's."""

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.desk import LIFETIME, at_desk, json_option, parse_lifetime, print_rows
-from gateway.cli.keys import SHOWN_ONCE
+from gateway.cli.desk import (
+    LIFETIME,
+    at_desk,
+    every,
+    json_option,
+    parse_lifetime,
+    print_once,
+    print_rows,
+)
 from gateway.cli.options import config_options
 
 if TYPE_CHECKING:
@@ -36,11 +43,13 @@ def admin_tokens() -> None:
 @click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="admin",
               show_default=True, help="Each may do what those before it may.")  # fmt: skip
 @click.option("--expires", type=LIFETIME, help="After this time it ends; by default never.")
+@json_option
 @config_options
 def create(
     name: str,
     role: "Role",
     expires: timedelta | None,
+    as_json: bool,
     config_file: Path | None,
     settings: dict[str, str],
 ) -> None:
@@ -51,13 +60,12 @@ def create(
     """
     from gateway.administration.admin_tokens import create_admin_token
 
-    _, text = at_desk(
+    view, text = at_desk(
         config_file,
         settings,
         lambda desk: create_admin_token(desk, name, role, parse_lifetime(expires)),
     )
-    click.echo(text)
-    click.echo(SHOWN_ONCE, err=True)
+    print_once(view, "token", text, as_json)
 
 
 @admin_tokens.command()
@@ -90,7 +98,6 @@ def list_admin_tokens(as_json: bool, config_file: Path | None, settings: dict[st
 async def _all(desk: "Desk") -> "list[AdminTokenView]":
     from gateway.administration.views import AdminTokenView
 
-    found: list[AdminTokenView] = []
-    while page := await desk.store.admin_tokens.list(after=found[-1].id if found else ""):
-        found += map(AdminTokenView.model_validate, page)
-    return found
+    tokens = desk.store.admin_tokens
+    found = await every(lambda after: tokens.list(after=after), lambda token: token.id)
+    return [AdminTokenView.model_validate(token) for token in found]

@@ -1,12 +1,11 @@
 """``gateway clients``: applications that call with a secret of their own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.desk import at_desk, json_option, print_rows, scopes_of
-from gateway.cli.keys import SHOWN_ONCE
+from gateway.cli.desk import at_desk, every, json_option, print_once, print_rows, scopes_of
 from gateway.cli.options import config_options
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ COLUMNS = ("id", "name", "scopes", "rate_limit_policy", "active", "created_at")
 
 @click.group()
 def clients() -> None:
-    """Create, list and disable API clients.
+    """Create, list, change and disable API clients.
 
     \b
     Examples:
@@ -41,7 +40,7 @@ def create(
     config_file: Path | None,
     settings: dict[str, str],
 ) -> None:
-    """Add a client; print its id and, once, its secret.
+    """Add a client; print its secret, once, and its id.
 
     \b
     Exit codes: 0 added, 1 not possible (the name is taken), 2 usage.
@@ -52,14 +51,9 @@ def create(
     view, secret = at_desk(
         config_file, settings, lambda desk: create_client(desk, name, names, rate_limit_policy)
     )
-    if as_json:
-        import orjson
-
-        data = {**view.model_dump(mode="json"), "secret": secret}
-        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
-    else:
-        click.echo(f"id      {view.id}\nsecret  {secret}")
-        click.echo(SHOWN_ONCE, err=True)
+    if not as_json:
+        click.echo(f"{view.name}: {view.id}", err=True)
+    print_once(view, "secret", secret, as_json)
 
 
 @clients.command("list")
@@ -78,21 +72,53 @@ def list_clients(as_json: bool, config_file: Path | None, settings: dict[str, st
 @click.argument("name")
 @config_options
 def disable(name: str, config_file: Path | None, settings: dict[str, str]) -> None:
-    """Let a client (name or id) call no more.
+    """Let a client (name or id) call no more: its keys are refused.
 
     \b
     Exit codes: 0 disabled, 1 not possible (there is no such client), 2 usage.
     """
+    view = _change(name, config_file, settings, active=False)
+    click.echo(f"{view.name}: disabled")
+
+
+@clients.command()
+@click.argument("name")
+@config_options
+def enable(name: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Let a disabled client (name or id) call again.
+
+    \b
+    Exit codes: 0 enabled, 1 not possible (there is no such client), 2 usage.
+    """
+    view = _change(name, config_file, settings, active=True)
+    click.echo(f"{view.name}: enabled")
+
+
+@clients.command()
+@click.argument("name")
+@click.argument("scopes", metavar="A,B")
+@config_options
+def scopes(name: str, scopes: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Replace what a client (name or id) and its keys may do; "" takes everything away.
+
+    \b
+    Exit codes: 0 replaced, 1 not possible (there is no such client), 2 usage.
+    """
+    view = _change(name, config_file, settings, scopes=scopes_of(scopes))
+    click.echo(f"{view.name}: {','.join(view.scopes) or '-'}")
+
+
+def _change(
+    name: str, config_file: Path | None, settings: dict[str, str], **values: Any
+) -> "ClientView":
     from gateway.administration.clients import change_client
 
-    view = at_desk(config_file, settings, lambda desk: change_client(desk, name, active=False))
-    click.echo(f"{view.name}: disabled")
+    return at_desk(config_file, settings, lambda desk: change_client(desk, name, **values))
 
 
 async def _all(desk: "Desk") -> "list[ClientView]":
     from gateway.administration.views import ClientView
 
-    found: list[ClientView] = []
-    while page := await desk.store.clients.list(after=found[-1].name if found else ""):
-        found += map(ClientView.model_validate, page)
-    return found
+    clients = desk.store.clients
+    found = await every(lambda after: clients.list(after=after), lambda client: client.name)
+    return [ClientView.model_validate(client) for client in found]

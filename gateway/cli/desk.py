@@ -21,10 +21,22 @@ if TYPE_CHECKING:
 
     from gateway.administration.desk import Desk
 
-__all__ = ["LIFETIME", "at_desk", "json_option", "parse_lifetime", "print_rows", "scopes_of"]
+__all__ = [
+    "LIFETIME",
+    "at_desk",
+    "every",
+    "json_option",
+    "parse_lifetime",
+    "print_once",
+    "print_rows",
+    "scopes_of",
+]
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+SHOWN_ONCE = "Keep it now: it is stored as a hash and cannot be shown again."
 
 
 def at_desk(
@@ -84,6 +96,28 @@ LIFETIME = Lifetime()
 def parse_lifetime(lifetime: timedelta | None) -> datetime | None:
     """From now on; None is for ever."""
     return None if lifetime is None else datetime.now(UTC) + lifetime
+
+
+async def every(
+    page: Callable[[str], Awaitable[Sequence[Row]]], place: Callable[[Row], str]
+) -> list[Row]:
+    """All rows of a repository, page by page: ``page(after)`` yields what is behind a place."""
+    found: list[Row] = []
+    while rows := await page(place(found[-1]) if found else ""):
+        found += rows
+    return found
+
+
+def print_once(view: "BaseModel", name: str, secret: str, as_json: bool) -> None:
+    """What was made, with the secret that is not shown again under ``name``; or that alone."""
+    if as_json:
+        import orjson
+
+        data = {**view.model_dump(mode="json"), name: secret}
+        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        return
+    click.echo(secret)
+    click.echo(SHOWN_ONCE, err=True)
 
 
 def print_rows(rows: "Iterable[BaseModel]", columns: Sequence[str], as_json: bool) -> None:

@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.desk import LIFETIME, at_desk, json_option, parse_lifetime, print_rows, scopes_of
+from gateway.cli.desk import (
+    LIFETIME,
+    at_desk,
+    every,
+    json_option,
+    parse_lifetime,
+    print_once,
+    print_rows,
+    scopes_of,
+)
 from gateway.cli.options import config_options
 
 if TYPE_CHECKING:
     from gateway.administration.desk import Desk
     from gateway.administration.views import KeyView
 
-COLUMNS = ("id", "owner_email", "name", "scopes", "version", "expires_at", "revoked_at",
-           "last_used_at")  # fmt: skip
-SHOWN_ONCE = "Keep it now: it is stored as a hash and cannot be shown again."
+COLUMNS = ("id", "owner_email", "client_name", "name", "scopes", "version", "expires_at",
+           "revoked_at", "last_used_at")  # fmt: skip
 
 
 @click.group()
@@ -32,14 +40,17 @@ def keys() -> None:
 
 @keys.command()
 @click.option("--owner", required=True, metavar="EMAIL", help="Whose key it is.")
-@click.option("--scopes", default="", metavar="A,B", help="Count as far as the owner has them.")
+@click.option("--client", metavar="NAME", help="The client that it is for, by name or id.")
+@click.option("--scopes", default="", metavar="A,B",
+              help="Count as far as owner and client have them.")  # fmt: skip
 @click.option("--name", default="", help="What it is for.")
 @click.option("--expires", type=LIFETIME, help="After this time it ends; by default never.")
-@click.option("--rate-limit-policy", metavar="NAME", help="Instead of the route's.")
+@click.option("--rate-limit-policy", metavar="NAME", help="Tiers of limits ask for it.")
 @json_option
 @config_options
 def create(
     owner: str,
+    client: str | None,
     scopes: str,
     name: str,
     expires: timedelta | None,
@@ -51,7 +62,7 @@ def create(
     """Add a key and print it, once.
 
     \b
-    Exit codes: 0 added, 1 not possible (there is no such user), 2 usage.
+    Exit codes: 0 added, 1 not possible (there is no such user or client), 2 usage.
     """
     from gateway.administration.keys import create_key
 
@@ -65,9 +76,10 @@ def create(
             scopes=scopes_of(scopes),
             expires=parse_lifetime(expires),
             rate_limit_policy=rate_limit_policy,
+            client=client,
         ),
     )
-    _show(view, text, as_json)
+    print_once(view, "key", text, as_json)
 
 
 @keys.command()
@@ -91,7 +103,7 @@ def rotate(
     from gateway.administration.keys import rotate_key
 
     view, text = at_desk(config_file, settings, lambda desk: rotate_key(desk, key_id, overlap))
-    _show(view, text, as_json)
+    print_once(view, "key", text, as_json)
 
 
 @keys.command()
@@ -121,21 +133,9 @@ def list_keys(as_json: bool, config_file: Path | None, settings: dict[str, str])
     print_rows(at_desk(config_file, settings, _all), COLUMNS, as_json)
 
 
-def _show(view: "KeyView", text: str, as_json: bool) -> None:
-    if as_json:
-        import orjson
-
-        data = {**view.model_dump(mode="json"), "key": text}
-        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
-    else:
-        click.echo(text)
-        click.echo(SHOWN_ONCE, err=True)
-
-
 async def _all(desk: "Desk") -> "list[KeyView]":
     from gateway.administration.views import KeyView
 
-    found: list[KeyView] = []
-    while page := await desk.store.api_keys.list(after=found[-1].id if found else ""):
-        found += map(KeyView.model_validate, page)
-    return found
+    keys = desk.store.api_keys
+    found = await every(lambda after: keys.list(after=after), lambda key: key.id)
+    return [KeyView.model_validate(key) for key in found]

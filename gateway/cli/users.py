@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.desk import at_desk, json_option, print_rows, scopes_of
+from gateway.cli.desk import at_desk, every, json_option, print_rows, scopes_of
 from gateway.cli.exits import Exit
 from gateway.cli.options import config_options, load_or_exit
 
@@ -20,12 +20,13 @@ COLUMNS = ("email", "scopes", "disabled", "mfa", "created_at")
 
 @click.group()
 def users() -> None:
-    """Add, list and disable users.
+    """Add, list and disable users, and say what they may do.
 
     \b
     Examples:
       gateway users create ann@example.org --scopes read,write
       pass show ann | gateway users create ann@example.org --scopes read --password-stdin
+      gateway users scopes ann@example.org read,content:*
       gateway users disable ann@example.org
     """
 
@@ -102,6 +103,25 @@ def enable(email: str, config_file: Path | None, settings: dict[str, str]) -> No
     _set_disabled(email, False, config_file, settings)
 
 
+@users.command()
+@click.argument("email")
+@click.argument("scopes", metavar="A,B")
+@config_options
+def scopes(email: str, scopes: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Replace what a user may do; "" takes everything away.
+
+    Keys follow within two seconds, access tokens when they are refreshed.
+
+    \b
+    Exit codes: 0 replaced, 1 not possible (there is no such user), 2 usage.
+    """
+    from gateway.administration.users import change_user
+
+    names = scopes_of(scopes)
+    user = at_desk(config_file, settings, lambda desk: change_user(desk, email, scopes=names))
+    click.echo(f"{user.email}: {','.join(user.scopes) or '-'}")
+
+
 def _set_disabled(
     email: str, disabled: bool, config_file: Path | None, settings: dict[str, str]
 ) -> None:
@@ -121,7 +141,6 @@ def _password(from_stdin: bool) -> str:
 async def _all(desk: "Desk") -> "list[UserView]":
     from gateway.administration.users import user_view
 
-    found: list[UserView] = []
-    while page := await desk.store.users.list(after=found[-1].email if found else ""):
-        found += map(user_view, page)
-    return found
+    users = desk.store.users
+    found = await every(lambda after: users.list(after=after), lambda user: user.email)
+    return [user_view(user) for user in found]

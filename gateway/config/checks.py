@@ -15,6 +15,7 @@ from gateway.config.reflect import nearest
 from gateway.config.routes import Predicate, Route
 from gateway.config.server import Server
 from gateway.config.services import Service, parse_endpoint_url
+from gateway.config.state import DEFAULT_URL
 from gateway.config.values import parse_text
 
 Finding = tuple[Path, str]
@@ -43,6 +44,17 @@ def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
             yield path, "is empty; a service needs at least one endpoint"
         elif not any(endpoint.weight for endpoint in service.endpoints):
             yield path, "all weights are 0; no endpoint would get a request"
+
+
+def check_shared_breakers(services: Mapping[str, Service | None], state: Any) -> Iterator[Finding]:
+    """What hosts share has a place. `state`: raw data."""
+    url = state.get("url") if isinstance(state, dict) else None
+    if url is not None and url != DEFAULT_URL:
+        return
+    for name, service in services.items():
+        if service is not None and service.breaker is not None and service.breaker.shared:
+            message = "needs Redis; set state.url, such as redis://HOST:6379/0"
+            yield ("services", name, "breaker", "shared"), message
 
 
 def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from gateway.config.plan import (
     PlannedCanary,
     PlannedLimits,
     PlannedMirror,
+    PlannedOverload,
     PlannedPredicate,
     PlannedRoute,
     PlannedServer,
@@ -62,6 +63,7 @@ def _server(server: Server) -> PlannedServer:
         workers=resolve_workers(server.workers),
         trusted_proxies=server.trusted_proxies,
         encoded_slashes=server.encoded_slashes,
+        overload=PlannedOverload(server.overload.in_flight or 0, server.overload.loop_lag),
         access_log=server.log.access,
     )
 
@@ -98,6 +100,7 @@ def _route(
         deny=route.networks.deny,
         rate_limits=limits,
         rate_limit_weight=route.rate_limit_weight,
+        criticality=route.criticality,
     )
 
 

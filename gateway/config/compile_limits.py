@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.config.compile_service import Intern
-from gateway.config.limits import Rate, RateLimit
+from gateway.config.limits import Rate, RateLimit, Tier
 from gateway.config.plan import PlannedAllowance, PlannedRateLimit, PlannedTier
 from gateway.config.routes import Route
 
@@ -25,22 +25,26 @@ def compile_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLim
         key=kind,
         argument=argument,
         allowance=_allowance(limit, limit.rate, limit.burst),
-        tiers=tuple(
-            PlannedTier(
-                test="scope" if tier.scope else "client" if tier.client else "claim",
-                claim=tier.claim or "",
-                value=tier.scope or tier.client or tier.value or "",
-                allowance=None if tier.bypass else _allowance(limit, tier.rate, tier.burst),
-            )
-            for tier in limit.tiers
-        ),
+        tiers=tuple(_tier(limit, tier) for tier in limit.tiers),
         mode=limit.mode,
         on_failure=limit.on_failure,
         weight=limit.weight,
+        weight_header=limit.weight_header,
         ipv6_prefix=limit.ipv6_prefix,
         dry_run=limit.dry_run,
         early=limit.before_authentication,
     )
+
+
+def _tier(limit: RateLimit, tier: Tier) -> PlannedTier:
+    allowance = None if tier.bypass else _allowance(limit, tier.rate, tier.burst)
+    if tier.scope is not None:
+        return PlannedTier("scope", "", tier.scope, allowance)
+    if tier.client is not None:
+        return PlannedTier("client", "", tier.client, allowance)
+    if tier.policy is not None:
+        return PlannedTier("policy", "", tier.policy, allowance)
+    return PlannedTier("claim", tier.claim or "", tier.value or "", allowance)
 
 
 def _allowance(limit: RateLimit, rate: Rate | None, burst: int | None) -> PlannedAllowance:

@@ -133,6 +133,7 @@ def _breaker(breaker: Breaker) -> PlannedBreaker:
         open_for=breaker.open_for,
         open_max=breaker.open_max,
         half_open_requests=breaker.half_open_requests,
+        shared=breaker.shared,
     )
 
 

@@ -73,9 +73,17 @@ def parse_policy_name(value: object) -> str:
     return text
 
 
+def parse_header_name(value: object) -> str:
+    """A field name (RFC 9110 section 5.1), in lower case."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ValueError(f"must be the name of a header, not {shown(value)}")
+    return value.lower()
+
+
 RateValue = Annotated[
     Rate, PlainValidator(parse_rate), PlainSerializer(str), text_schema("rate", _RATE.pattern)
 ]
+HeaderName = Annotated[str, PlainValidator(parse_header_name), text_schema("header")]
 Key = Annotated[str, PlainValidator(parse_key), text_schema("key")]
 PolicyName = Annotated[str, BeforeValidator(parse_policy_name)]
 Tokens = Annotated[int, Ge(1), Le(MAX_RATE), WholeNumber]
@@ -88,6 +96,8 @@ class Tier(Section):
     """Callers with this scope."""
     client: Text | None = None
     """This client."""
+    policy: PolicyName | None = None
+    """Callers whose API key, or the client that it belongs to, is bound to this name."""
     claim: Text | None = None
     """Callers with this claim in their token …"""
     value: Text | None = None
@@ -101,8 +111,9 @@ class Tier(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> "Tier":
-        if sum(test is not None for test in (self.scope, self.client, self.claim)) != 1:
-            raise ValueError("needs exactly one of scope, client and claim")
+        tests = (self.scope, self.client, self.policy, self.claim)
+        if sum(test is not None for test in tests) != 1:
+            raise ValueError("needs exactly one of scope, client, policy and claim")
         if (self.claim is None) != (self.value is None):
             raise ValueError("claim and value belong together")
         if self.bypass == (self.rate is not None):
@@ -135,6 +146,10 @@ class RateLimit(Section):
     """While Redis is away: this host's share of the limit, no limit, or no request."""
     weight: Annotated[int, Ge(1), Le(10_000), WholeNumber] = 1
     """What one request costs; a route's `rate_limit_weight` multiplies it."""
+    weight_header: HeaderName | None = None
+    """A field of the service's answer that says what the request has cost, such as `X-Cost`: a
+    whole number that replaces what was taken in advance. What is owed then is paid by later
+    requests."""
     ipv6_prefix: Annotated[int, Ge(32), Le(128), WholeNumber] = 64
     """Leading bits of an IPv6 address that are one caller: a subscriber has a whole network."""
     tiers: Many[Tier] = ()
@@ -158,6 +173,8 @@ class RateLimit(Section):
                 yield "a concurrent policy needs limit, and no rate"
             if self.mode != "memory" or self.tiers:
                 yield "a concurrent policy has mode memory and no tiers"
+            if self.weight_header is not None:
+                yield "a concurrent policy counts requests; weight_header says what they cost"
             return
         if self.rate is None or self.limit is not None:
             yield "needs a rate such as 1000/min (limit belongs to algorithm concurrent)"
@@ -214,8 +231,8 @@ def check_limits(limits: Any, routes: Any, state: Any) -> Iterator[tuple[tuple[A
     url = state.get("url") if isinstance(state, dict) else None
     for name, raw in limits.items():
         mode = raw.get("mode") if isinstance(raw, dict) else None
-        if mode in ("exact", "leased") and not str(url).startswith(("redis:", "rediss:")):
-            message = f"{mode} needs Redis; set state.url to redis://HOST:PORT (or rediss://)"
+        if mode in ("exact", "leased") and not str(url).startswith("redis"):
+            message = f"{mode} needs Redis; set state.url to redis://HOST:PORT"
             yield ("rate_limits", name, "mode"), message
 
 

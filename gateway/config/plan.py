@@ -23,6 +23,15 @@ class PlannedLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedOverload:
+    """From when on requests are refused. 0 = never."""
+
+    in_flight: int
+    """Of the whole instance."""
+    loop_lag: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedServer:
     """What holds for every exchange."""
 
@@ -30,6 +39,7 @@ class PlannedServer:
     workers: int
     trusted_proxies: tuple[str, ...]
     encoded_slashes: Literal["reject", "keep"]
+    overload: PlannedOverload
     access_log: str
     """``stdout``, ``stderr``, ``off`` or a path."""
 
@@ -123,6 +133,7 @@ class PlannedBreaker:
     open_for: float
     open_max: float
     half_open_requests: int
+    shared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +301,7 @@ class PlannedRoute:
     rate_limits: tuple[int, ...]
     """Indexes in `Plan.rate_limits`."""
     rate_limit_weight: int
+    criticality: Literal["sheddable", "normal", "critical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,9 +317,9 @@ class PlannedAllowance:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTier:
-    """Another allowance for callers whose `test` (scope, client, claim) is `value`; None: none."""
+    """Another allowance for callers whose `test` is `value`; None: none."""
 
-    test: Literal["scope", "client", "claim"]
+    test: Literal["scope", "client", "policy", "claim"]
     claim: str
     value: str
     allowance: PlannedAllowance | None
@@ -328,6 +340,8 @@ class PlannedRateLimit:
     mode: Literal["memory", "exact", "leased"]
     on_failure: Literal["local", "allow", "deny"]
     weight: int
+    weight_header: str | None
+    """Lower case. A field of the answer that says what the request has cost."""
     ipv6_prefix: int
     dry_run: bool
     early: bool

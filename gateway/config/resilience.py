@@ -12,6 +12,7 @@ from gateway.config.routes import Method
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
+    Flag,
     OneOrMany,
     OptionalDuration,
     OptionalShare,
@@ -183,6 +184,8 @@ class Breaker(Section):
     """The longest open time."""
     half_open_requests: Annotated[int, Ge(1), Le(1000), WholeNumber] = 3
     """Requests that are let through then; all must succeed."""
+    shared: Flag = False
+    """Whether it opens, too, when that of another host does. Needs Redis (`state.url`)."""
 
 
 class Bulkhead(Section):

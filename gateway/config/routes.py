@@ -266,6 +266,8 @@ class Route(Section):
     """Names of the policies that hold here, beside those that hold everywhere."""
     rate_limit_weight: Annotated[int, Ge(1), Le(10_000), WholeNumber] = 1
     """What a request to this route costs, in requests."""
+    criticality: Literal["sheddable", "normal", "critical"] = "normal"
+    """How much it matters when a worker is overloaded: see `server.overload`."""
 
     @property
     def title(self) -> str:

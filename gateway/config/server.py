@@ -14,6 +14,7 @@ from gateway.config.values import (
     Directory,
     Duration,
     Many,
+    OptionalDuration,
     OptionalSize,
     Text,
     WholeNumber,
@@ -75,6 +76,19 @@ class Limits(Section):
     """Open client connections of the whole instance, shared evenly by the workers."""
 
 
+class Overload(Section):
+    """When a worker has too much to do: it refuses with 503 `overloaded` what matters least, by
+    the `criticality` of routes.
+    """
+
+    in_flight: Annotated[int, Ge(1), Le(1_000_000), WholeNumber] | None = None
+    """Requests under way of the whole instance, shared evenly by the workers. Sheddable routes are
+    refused from 80 % of it on, normal ones above it, critical ones never."""
+    loop_lag: OptionalDuration = 0.0
+    """How late the event loop may be, such as `50ms`. While it is later, fewer and fewer requests
+    are let in: sheddable ones first, then normal ones."""
+
+
 class Log(Section):
     """Where the logs go and how much they say."""
 
@@ -101,6 +115,8 @@ class Server(Section):
     """Networks whose `X-Forwarded-*` and `X-Correlation-ID` are believed."""
     limits: Limits = Limits()
     """What one client may take."""
+    overload: Overload = Overload()
+    """When a worker has too much to do."""
     drain_timeout: Duration = 30.0
     """How long running requests may take to finish when the gateway stops."""
     encoded_slashes: Literal["reject", "keep"] = "reject"

@@ -116,7 +116,9 @@ class WhenAway(Section):
     """What happens while Redis cannot be reached: go on with what this host knows, or refuse."""
 
     revocations: Stance = "fail_open"
-    """`fail_open`: revocations of other hosts come late. `fail_closed`: no token is accepted."""
+    """`fail_open`: what this host knows counts, revocations of others come late. `fail_closed`: no
+    token is accepted. So, too, after a start, until Redis (without one: the store) has told what is
+    revoked."""
     logins: Stance = "fail_open"
     """`fail_open`: wrong logins are counted for each host alone. `fail_closed`: nobody logs in."""
     codes: Stance = "fail_closed"

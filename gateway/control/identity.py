@@ -22,8 +22,10 @@ from gateway.control.login_app import LoginApp
 from gateway.control.serve import serve
 from gateway.control.unix_socket import bind_unix
 from gateway.identity.authority import AUTHORITY_SOCKET
+from gateway.identity.deny_list import DENY_LIST_FILE, DenyList
 from gateway.identity.own_keys import OwnKeys
 from gateway.identity.providers import KeySets
+from gateway.identity.public_keys import KeptKeys
 from gateway.identity.revocation import Revoker
 from gateway.identity.service import (
     OWN_NAME,
@@ -66,6 +68,7 @@ class Identity:
         run_dir: Path,
         segment: "Segment",
         store: "Callable[[], Store]",
+        store_url: str,
         state: StateSection,
         auth: Auth,
         trusted_proxies: Sequence[str],
@@ -78,9 +81,14 @@ class Identity:
         self._state, self._redis = _open_state(state)
         if self._redis is not None:
             self._redis.on_change = self._trust_changed
-        keys = OwnKeys(store)
+        keys = OwnKeys(store, kept=KeptKeys(run_dir, store_url))
         key_sets = KeySets(self._trust_changed)
-        self.revoker = Revoker(segment, self._state, lambda: token_life_s(self._auth))
+        self.revoker = Revoker(
+            segment,
+            self._state,
+            lambda: token_life_s(self._auth),
+            deny_list=DenyList(run_dir / DENY_LIST_FILE),
+        )
         self._parts = Parts(store, self._state, segment, keys, key_sets, self.revoker)
         self._service = IdentityService(self._parts, auth, trusted_proxies)
         self._records = KeyRecords(store, self._state)
@@ -140,6 +148,11 @@ class Identity:
             if isinstance(result, Exception):
                 raise result
 
+    @property
+    def state(self) -> State:
+        """What all hosts share; open until `run` has ended."""
+        return self._state
+
     def families(self) -> list[Family]:
         """For the metrics."""
         redis = self._redis
@@ -147,7 +160,12 @@ class Identity:
         return identity_families(self._app.results, self._parts.key_sets.failures, state)
 
     def _trust(self) -> Trust:
-        known = self._state.available or not self._closed_without_state
+        if not self._closed_without_state:
+            known = True
+        elif self._redis is not None:
+            known = self._redis.informed
+        else:
+            known = self.revoker.has_followed_store
         return self._service.trust(known)
 
     def _trust_changed(self) -> None:
@@ -170,7 +188,10 @@ class Identity:
             try:
                 version = self._version
                 if version is not None:
+                    followed = self.revoker.has_followed_store
                     await self.revoker.follow_store(self._store(), version.sessions)
+                    if not followed:
+                        self._trust_changed()
                     await self._load_keys()
                     await self._forget_sessions()
             except StoreUnavailable:
@@ -208,9 +229,8 @@ def _open_state(section: StateSection) -> "tuple[State, RedisState | None]":
     away = section.when_away
     stances: dict[Space, Stance] = {
         "api_keys": "fail_open",  # the store knows
+        "circuit_breaker": "fail_closed",  # each host goes by its own
         "codes": away.codes,
         "logins": away.logins,
-        "replays": away.codes,
-        "sessions": away.codes,
     }
     return GuardedState(redis, LocalState(), stances), redis

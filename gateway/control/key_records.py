@@ -125,17 +125,21 @@ class KeyRecords:
 
 def _record(key: "ApiKey", now: datetime) -> KeyRecord:
     state = "active"
-    if key.revoked_at is not None or key.owner_disabled:
+    if key.ended:
         state = "revoked"
     elif key.expires_at is not None and key.expires_at <= now:
         state = "expired"
+    scopes = intersect(key.scopes, key.owner_scopes)
+    if key.client_id is not None:
+        scopes = intersect(scopes, key.client_scopes)
     return KeyRecord(
         digests=[(v.digest, _unix(v.valid_until)) for v in key.versions],
         state=state,
         user=key.owner_id,
-        scopes=intersect(key.scopes, key.owner_scopes),
+        client=key.client_id or "",
+        scopes=scopes,
         expires_s=_unix(key.expires_at),
-        rate_limit_policy=key.rate_limit_policy or "",
+        rate_limit_policy=key.rate_limit_policy or key.client_policy or "",
     )
 
 

@@ -33,6 +33,7 @@ from gateway.telemetry import log as application_log
 from gateway.telemetry.metrics import Family
 from gateway.upstreams.canary import CanaryWatch
 from gateway.upstreams.health import HealthChecks
+from gateway.upstreams.shared_breakers import SharedBreakers
 
 if TYPE_CHECKING:
     from gateway._core import Segment
@@ -86,6 +87,7 @@ class _Process:
         self._loading: asyncio.Task[None] | None = None
         self._health = HealthChecks(task.segment)
         self._canaries = CanaryWatch(task.segment)
+        self._breakers = SharedBreakers(task.segment)
         self._link = StoreLink(
             task.started_with.store.url,
             Path(task.started_with.server.run_dir),
@@ -146,6 +148,7 @@ class _Process:
             Path(config.server.run_dir),
             self._task.segment,
             self._link.store,
+            config.store.url,
             config.state,
             auth,
             self._trusted_proxies(),
@@ -153,7 +156,11 @@ class _Process:
         self._identity = identity
         if self._store_version is not None:
             identity.on_store_version(self._store_version)
-        await identity.run()
+        sharing = asyncio.get_running_loop().create_task(self._breakers.run(identity.state))
+        try:
+            await identity.run()
+        finally:
+            sharing.cancel()
 
     def _on_store_version(self, version: "StoreVersion") -> None:
         self._store_version = version
@@ -169,7 +176,7 @@ class _Process:
 
     def _families(self) -> list[Family]:
         more = self._identity.families() if self._identity is not None else []
-        return [*self._link.families(), *more]
+        return [*self._link.families(), *self._breakers.families(), *more]
 
     async def _beat(self) -> None:
         while True:
@@ -186,6 +193,7 @@ class _Process:
     def _watch_upstreams(self, publication: Publication) -> None:
         self._health.update(publication.services)
         self._canaries.update(publication.canaries, publication.services)
+        self._breakers.update(publication.services)
 
     def _on_message(self, message: Message) -> None:
         match message["type"]:

@@ -2,10 +2,10 @@
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 
 from gateway.config.stored import Stored
+from gateway.private_file import read_private, write_private
 
 __all__ = ["SNAPSHOT_FILE", "read", "write"]
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def read(run_dir: Path, store_url: str) -> Stored:
     """What was last written for this store; nothing if there is no snapshot of it."""
     try:
-        owner, _, rows = (run_dir / SNAPSHOT_FILE).read_bytes().partition(b"\n")
+        owner, _, rows = read_private(run_dir / SNAPSHOT_FILE).partition(b"\n")
         return Stored.from_bytes(rows) if owner == _fingerprint(store_url) else Stored()
     except FileNotFoundError:
         return Stored()
@@ -29,11 +29,8 @@ def read(run_dir: Path, store_url: str) -> Stored:
 
 def write(run_dir: Path, store_url: str, stored: Stored) -> None:
     """Keep the rows. OSError if that is not possible."""
-    fresh = run_dir / f"{SNAPSHOT_FILE}.new"
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(_fingerprint(store_url) + b"\n" + stored.to_bytes())
-    fresh.rename(run_dir / SNAPSHOT_FILE)
+    content = _fingerprint(store_url) + b"\n" + stored.to_bytes()
+    write_private(run_dir / SNAPSHOT_FILE, content)
 
 
 def _fingerprint(store_url: str) -> bytes:

@@ -1,7 +1,8 @@
 """Finds out who is calling: what the data plane awaits for a credential that it has not seen yet.
 
 It answers within seconds whatever happens, with a caller or with the code of a refusal. Why exactly
-is in the log, never the credential itself.
+is in the log, never the credential itself. Whether a caller has been revoked is looked at on each
+request, where he is remembered (`cext/authentication.pyx`).
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from gateway.channel import Message
 from gateway.identity.authority import (
@@ -26,9 +27,6 @@ from gateway.identity.tokens import fingerprint_claim
 from gateway.identity.trust import Trust
 from gateway.identity.verifier import Rejected, Verifier
 
-if TYPE_CHECKING:
-    from gateway._core import Segment
-
 __all__ = ["Authenticator"]
 
 KEY_FRESH_S = 60
@@ -40,8 +38,6 @@ LOGGED_PER_S = 20
 
 log = logging.getLogger(__name__)
 
-_Kind = Literal["session", "user", "client", "key"]
-
 
 class Authenticator:
     """One for each worker."""
@@ -49,14 +45,12 @@ class Authenticator:
     def __init__(
         self,
         run_dir: Path,
-        segment: "Segment",
         on_change: Callable[[], None],
         *,
         clock: Callable[[], float] = time.time,
         wait_s: float = WAIT_S,
     ) -> None:
         """``on_change``: what has been verified so far may no longer hold; verify it anew."""
-        self._segment = segment
         self._on_change = on_change
         self._epoch = 0
         """Grows when what was verified before may no longer hold."""
@@ -102,26 +96,11 @@ class Authenticator:
         if epoch != self._epoch:  # something changed meanwhile; it would be remembered too long
             found = await look(credential)
         if isinstance(found, Caller):
-            found = self._still_good(found, fingerprint)
-        if isinstance(found, Caller):
-            return found
+            if not _is_bound_elsewhere(found, fingerprint):
+                return found
+            found = Rejected("token_binding", found.issuer)
         self._log(kind, found, peer)
         return CODES[found.reason]
-
-    def _still_good(self, caller: Caller, fingerprint: str | None) -> Caller | Rejected:
-        bound = caller.claims.get("client_fingerprint")
-        if bound is not None and (fingerprint is None or bound != fingerprint_claim(fingerprint)):
-            return Rejected("token_binding", caller.issuer)
-        names: tuple[tuple[_Kind, str], ...] = (
-            ("session", caller.session),
-            ("user", caller.user),
-            ("client", caller.client),
-            ("key", caller.key),
-        )  # fmt: skip
-        for kind, name in names:
-            if name and self._segment.is_revoked(kind, name, caller.issued_s):
-                return Rejected("api_key_revoked" if caller.key else "token_revoked", caller.issuer)
-        return caller
 
     # --- tokens ------------------------------------------------------------------------------
 
@@ -200,6 +179,12 @@ class Authenticator:
             log.info("%s refused: %s", kind, refused.reason, extra=facts)
 
 
+def _is_bound_elsewhere(caller: Caller, fingerprint: str | None) -> bool:
+    """Whether the token holds only beside another fingerprint than what was shown."""
+    bound = caller.claims.get("client_fingerprint")
+    return bound is not None and (fingerprint is None or bound != fingerprint_claim(fingerprint))
+
+
 def _caller(key_id: str, digest: bytes, record: KeyRecord, now_s: int) -> Caller | Rejected:
     """The owner of the key, if it is this key and it counts now."""
     counting = [until_s for stored, until_s in record.digests if matches(stored, digest)]
@@ -212,7 +197,7 @@ def _caller(key_id: str, digest: bytes, record: KeyRecord, now_s: int) -> Caller
         return Rejected("api_key_expired")
     return Caller(
         user=record.user,
-        client="",
+        client=record.client,
         key=key_id,
         session="",
         issuer="",

@@ -57,8 +57,10 @@ class KeyRecord:
     digests: list[tuple[bytes, int | None]]
     """Digest and the Unix time until which it counts; None for ever."""
     state: str
-    """``active``, ``revoked`` (or its owner is disabled), ``expired``."""
+    """``active``, ``revoked`` (or its owner or client is disabled), ``expired``."""
     user: str
+    client: str
+    """Empty if it belongs to none."""
     scopes: frozenset[str]
     expires_s: int | None
     rate_limit_policy: str
@@ -69,6 +71,7 @@ class KeyRecord:
             "digests": [[digest.hex(), until_s] for digest, until_s in self.digests],
             "state": self.state,
             "user": self.user,
+            "client": self.client,
             "scopes": sorted(self.scopes),
             "expires_s": self.expires_s,
             "rate_limit_policy": self.rate_limit_policy,

@@ -31,7 +31,7 @@ class Caller:
     issued_s: int
     """Unix time of its making: what was revoked later than this concerns it."""
     rate_limit_policy: str = ""
-    """The policy that the key's owner is bound to, instead of the route's."""
+    """That its key is bound to, for the tiers of limits; empty for a token, and for most keys."""
 
     @property
     def bound(self) -> bool:

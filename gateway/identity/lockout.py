@@ -55,6 +55,11 @@ class Lockout:
         await self._state.forget("logins", _account(account))
         await self._state.count("logins", _address(address), limits.window_s, by=-1)
 
+    async def undecided(self, account: str, address: str, limits: Limits) -> None:
+        """Nobody looked at the try: it is taken back, so that an outage locks nobody out."""
+        for key in (_account(account), _address(address)):
+            await self._state.count("logins", key, limits.window_s, by=-1)
+
     async def _count(self, key: str, limits: Limits) -> int:
         return await self._state.count("logins", key, limits.window_s)
 

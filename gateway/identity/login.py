@@ -1,5 +1,6 @@
 """Logging in: password, second factor, and what makes guessing hopeless."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway.identity.lockout import Limits, Locked, Lockout
 from gateway.identity.mfa import accepted_step, recovery_digest
-from gateway.identity.passwords import Passwords
+from gateway.identity.passwords import Busy, Checked, Passwords
+from gateway.state.interface import StateUnavailable
 
 if TYPE_CHECKING:
     from gateway.store.store import Store
@@ -58,14 +60,18 @@ class Login:
 
         An unknown or disabled user gets the answer of a wrong password, and as late.
         """
+        from gateway.store.errors import StoreUnavailable
+
         limits = self._limits
         locked = await self._lockout.begin(attempt.email, attempt.address, limits)
         if isinstance(locked, Locked):
             return LoginRefusal("login_locked", locked.retry_after_s)
-        user = await self._store().users.by_email(attempt.email)
-        known = user is not None and not user.disabled
-        stored = user.password_hash if user is not None and known else None
-        checked = await self._passwords.check(stored, attempt.password)
+        try:
+            user, checked = await self._first_factor(attempt)
+        except (Busy, StoreUnavailable):
+            with contextlib.suppress(StateUnavailable):
+                await self._lockout.undecided(attempt.email, attempt.address, limits)
+            raise
         if user is None or not checked.ok:
             return LoginRefusal("invalid_credentials")
         if user.mfa_secret is not None:
@@ -78,6 +84,12 @@ class Login:
             now = datetime.fromtimestamp(self._clock(), UTC)
             await self._store().users.set_password(user.id, checked.rehashed, now)
         return user
+
+    async def _first_factor(self, attempt: Attempt) -> "tuple[User | None, Checked]":
+        user = await self._store().users.by_email(attempt.email)
+        known = user is not None and not user.disabled
+        stored = user.password_hash if user is not None and known else None
+        return user, await self._passwords.check(stored, attempt.password)
 
     async def _second_factor(self, user: "User", secret: str, token: str) -> bool:
         """A one-time password or a recovery code, either of them not used before."""

@@ -1,4 +1,8 @@
-"""Our signing keys in the store: made at the first start, replaced when they are old."""
+"""Our signing keys in the store: made at the first start, replaced when they are old.
+
+Their public halves are kept beside the other files of the instance, so that our tokens are accepted
+after a start without the store. Nothing is signed then.
+"""
 
 import asyncio
 import time
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from gateway.identity.public_keys import KeptKeys, PublishedKey
 from gateway.identity.signing import KeyRing, SigningAlgorithm, SigningKey, new_signing_key
 
 if TYPE_CHECKING:
@@ -32,11 +37,16 @@ class OwnKeys:
     """The ring of this process, as the store had it when it was last read."""
 
     def __init__(
-        self, store: "Callable[[], Store]", clock: Callable[[], float] = time.time
+        self,
+        store: "Callable[[], Store]",
+        clock: Callable[[], float] = time.time,
+        kept: KeptKeys | None = None,
     ) -> None:
-        """``store`` raises StoreUnavailable while there is none."""
+        """``store`` raises StoreUnavailable while there is none; ``kept`` says what it had then."""
         self._store = store
         self._clock = clock
+        self._kept = kept
+        self._published = [] if kept is None else kept.read()
         self.ring = KeyRing(())
 
     async def load(self, rotation: Rotation) -> None:
@@ -53,14 +63,25 @@ class OwnKeys:
             await rotate(self._store(), rotation, now)
         rows = list(await self._store().signing_keys.all_valid(now))
         self.ring = KeyRing([_signing_key(row) for row in rows])
+        self._publish([PublishedKey(key.public_jwk, key.retire_s) for key in self.ring.keys])
 
     def active(self, now_s: int) -> SigningKey:
         """The key that signs. LookupError before the first `load`."""
         return self.ring.active(now_s)
 
     def jwks(self) -> list[dict[str, Any]]:
-        """What is published."""
-        return [key.public_jwk for key in self.ring.published(int(self._clock()))]
+        """What is published: the keys whose signatures are accepted, the newest first."""
+        now_s = int(self._clock())
+        return [
+            dict(key.jwk) for key in self._published if key.retire_s is None or now_s < key.retire_s
+        ]
+
+    def _publish(self, keys: list[PublishedKey]) -> None:
+        if keys == self._published:
+            return
+        self._published = keys
+        if self._kept is not None:
+            self._kept.write(keys)
 
 
 async def rotate(store: "Store", rotation: Rotation, now: datetime) -> SigningKey:

@@ -7,7 +7,7 @@ that it signed has expired. Each key carries both times with it, so all hosts ag
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-__all__ = ["KeyRing", "SigningAlgorithm", "SigningKey", "new_signing_key"]
+__all__ = ["KeyRing", "SigningAlgorithm", "SigningKey", "new_signing_key", "thumbprint"]
 
 SigningAlgorithm = Literal["RS256", "ES256", "EdDSA"]
 
@@ -80,10 +80,14 @@ def new_signing_key(algorithm: SigningAlgorithm, not_before_s: int) -> SigningKe
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    jwk = _jwk(algorithm, key)
-    digest = hashlib.sha256(orjson.dumps({m: jwk[m] for m in _THUMBPRINT if m in jwk})).digest()
-    kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    kid = thumbprint(_jwk(algorithm, key))
     return SigningKey(kid, algorithm, pem.decode(), not_before_s)
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The name of a public key that follows from the key (RFC 7638)."""
+    digest = hashlib.sha256(orjson.dumps({m: jwk[m] for m in _THUMBPRINT if m in jwk})).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _jwk(algorithm: SigningAlgorithm, private_key: Any) -> dict[str, Any]:

@@ -14,26 +14,17 @@ __all__ = ["connect_limits"]
 def connect_limits(state: State, segment: Any, metrics: "Metrics") -> "LimitStore | None":
     """None for `memory://`. Nothing is connected yet."""
     target = state_target(state.url)
-    if target.kind != "redis":
+    if target.kind == "memory":
         return None
     # A worker without Redis has no use for its client: it costs time at the start, and memory.
-    from redis.asyncio import Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-
+    from gateway.limits.nodes import nodes_of
     from gateway.limits.store import LimitStore
 
-    host, port = target.hosts[0]
-    redis = Redis(
-        host=host,
-        port=port,
-        db=target.database,
-        ssl=target.tls,
-        username=target.user,
-        password=target.password,
-        # Waits are bounded by the store; a retry would be a second wait.
-        socket_timeout=state.limit_timeout,
-        socket_connect_timeout=state.limit_timeout,
-        retry=Retry(NoBackoff(), 0),
+    return LimitStore(
+        nodes_of(target, state.timeout),
+        segment,
+        metrics,
+        nonce=os.urandom(8).hex(),
+        wait_s=state.limit_timeout,
+        connect_s=state.timeout,
     )
-    return LimitStore(redis, segment, metrics, os.urandom(8).hex(), state.limit_timeout)

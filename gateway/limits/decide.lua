@@ -2,7 +2,9 @@
 --
 -- KEYS: one for each question.
 -- ARGV: a text that no other call has, the number of requests, and for each request the number of
---   its questions, and for each question: kind, limit, period (ms), burst, weight, enforced (0, 1).
+--   its questions, and for each question: kind, limit, period (ms), burst, weight, mode.
+--   Mode: 0 counts, 1 enforces, 2 takes whether it fits or not, and gives back a weight below 0. To
+--   give back to a log, `burst` is the name of what it holds: the text, and the question's number.
 -- Returns for each question: allowed (of a lease: the tokens that it gets), what remains, ms until
 --   all of it is there again, ms until the same question may be allowed.
 --
@@ -34,10 +36,17 @@ function bucket.look(key, ask)
   return state
 end
 
+-- A debt is at most another burst: who has it must be able to come back.
 function bucket.take(key, ask, state)
   local full_at = state.full_at + ask.weight * state.interval
+  full_at = math.min(full_at, now + 2 * state.interval * ask.burst)
+  if full_at <= now then
+    redis.call('DEL', key)
+    state.remaining, state.reset = ask.burst, 0
+    return
+  end
   redis.call('SET', key, string.format('%.0f', full_at), 'PX', ms(full_at - now) + 1)
-  state.remaining = state.remaining - ask.weight
+  state.remaining = math.floor((state.interval * ask.burst - full_at + now) / state.interval)
   state.reset = full_at - now
 end
 
@@ -60,7 +69,10 @@ function log.look(key, ask)
 end
 
 function log.take(key, ask, state, name)
-  for part = 1, ask.weight do
+  for part = 1, -ask.weight do
+    redis.call('ZREM', key, ask.given .. ':' .. part)
+  end
+  for part = 1, math.min(ask.weight, ask.limit + state.remaining) do
     redis.call('ZADD', key, string.format('%.0f', now), name .. ':' .. part)
   end
   redis.call('PEXPIRE', key, ms(ask.period))
@@ -95,8 +107,9 @@ local function counter(sliding)
   end
 
   function kind.take(key, ask, state)
+    local count = math.max(0, math.min(state.count + ask.weight, 2 * ask.limit))
     redis.call('HSET', key, 'start', string.format('%.0f', state.start), 'before', state.before,
-      'count', state.count + ask.weight)
+      'count', count)
     redis.call('PEXPIRE', key, ms((sliding and 2 or 1) * ask.period))
     state.remaining = state.remaining - ask.weight
     state.reset = state.rest + (sliding and ask.period or 0)
@@ -121,10 +134,10 @@ local function next_question()
   local ask = {
     kind = ARGV[place], limit = tonumber(ARGV[place + 1]), period = ARGV[place + 2] * TICKS_PER_MS,
     burst = tonumber(ARGV[place + 3]), weight = tonumber(ARGV[place + 4]),
-    enforced = ARGV[place + 5] == '1',
+    given = ARGV[place + 3], enforced = ARGV[place + 5] == '1', always = ARGV[place + 5] == '2',
   }
   place, number = place + 6, number + 1
-  ask.key = KEYS[number]
+  ask.key, ask.name = KEYS[number], ARGV[1] .. ':' .. number
   return ask
 end
 
@@ -163,8 +176,8 @@ local function request(count)
   end
   for i, ask in ipairs(asks) do
     local state = states[i]
-    if allowed and state.fits then
-      kind_of(ask).take(ask.key, ask, state, ARGV[1] .. ':' .. number .. ':' .. i)
+    if allowed and (state.fits or ask.always) then
+      kind_of(ask).take(ask.key, ask, state, ask.name)
     end
     answer(ask, state, state.fits and 1 or 0)
   end

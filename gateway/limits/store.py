@@ -1,42 +1,33 @@
-"""Asks Redis, for one worker: one call at a time, with all that waits.
+"""The limits that all hosts share, as one worker sees them: lanes to nodes of Redis, and leases.
 
-While Redis is away nobody waits for it: the worker decides by its host's share. One probe each
-`PROBE_S` finds out that it is back.
+Requests put their questions into the lanes (``cext/judgement.pyx``); nothing of them passes here.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from redis.exceptions import NoScriptError, RedisError
+from gateway.cext.lane import Lane, number_of_lane
+from gateway.limits.dispatcher import FAILURES, PROBE_S, Dispatcher, Metrics
+from gateway.limits.link import settle
+from gateway.limits.nodes import Nodes
 
-from gateway.limits.questions import (
-    PREFIX,
-    Allowance,
-    Answer,
-    Question,
-    answers,
-    call,
-    lease_question,
-    question,
-)
+if TYPE_CHECKING:
+    from gateway.cext.lane import Question
 
 __all__ = ["LimitStore", "Metrics"]
 
-SCRIPT = (Path(__file__).parent / "decide.lua").read_text()
-MAX_BATCH = 256
-"""Requests in one call: Redis is busy with it for some milliseconds, and serves others, too."""
 BEAT_S = 1.0
 """Between two signs of life of this host."""
-PROBE_S = 0.25
-"""Between two tries to reach Redis again: back to exact well within a second."""
 HOST_LIFE_S = 5
 """A host that was silent for so long has no share."""
 LEASE_LIFE_S = 10
-"""Tokens that a host has not used in this time are lost."""
+"""Tokens are good for so long …"""
+RETURN_S = 8
+"""… and who has not used them after this time gives them back."""
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
@@ -47,85 +38,99 @@ HOSTS = (
 )
 """Tells the others that this host is there, and counts them."""
 
-FAILURES = (RedisError, OSError, TimeoutError, ValueError)
-
-ExactQuestion = tuple[str, str, str, Allowance, int, bool]
-"""Policy, algorithm, who, allowance, weight, enforced."""
-LeaseQuestion = tuple[Any, str, str, Allowance, int, int]
-"""Rules of the plan, policy, who, allowance, key in the segment, weight."""
-Request = tuple[Sequence[Question], "asyncio.Future[list[Answer] | None]"]
-
 log = logging.getLogger(__name__)
 
 
-class Metrics(Protocol):
-    """What the store tells its worker."""
+class Allowance(Protocol):
+    """How much; see ``cext/rate_limit.pxd``."""
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
-        """Whether Redis is away, and how many hosts share the limits."""
+    kind: tuple[str, int, int, int]
+    """Kind, limit, period (ms), burst: terms of a question."""
+    lease_rule: int
+    lease: int
 
-    def add(self, counter: str, delta: int) -> None:
-        """Raise a counter of the segment."""
+
+LeaseQuestion = tuple[Any, str, Allowance, int, int]
+"""Rules of the plan, key in Redis, allowance, key in the segment, weight."""
 
 
 class LimitStore:
-    """The limits that all hosts share, as one worker sees them."""
+    """What a worker asks."""
 
     def __init__(
-        self, redis: Any, segment: Any, metrics: Metrics, nonce: str, wait_s: float
+        self,
+        nodes: Nodes,
+        segment: Any,
+        metrics: Metrics,
+        *,
+        nonce: str,
+        wait_s: float,
+        connect_s: float,
     ) -> None:
-        """``nonce``: a text that no other worker has. What takes longer than `wait_s` is away."""
-        self._redis = redis
+        """``nonce``: a text that no other worker has. An answer later than `wait_s` is lost."""
         self._segment = segment
         self._metrics = metrics
-        self._nonce = nonce
         self._wait_s = wait_s
         self._host = f"{segment.hash(b'host'):016x}"
         self._hosts = 1
-        self._away = False
-        self._calls = 0
-        self._sha = ""
-        self._waiting: list[Request] = []
-        self._talking = False
+        self._whole = True
         self._fetching: dict[int, asyncio.Future[bool]] = {}
+        self._returns: dict[int, tuple[asyncio.TimerHandle, LeaseQuestion, int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dispatchers: list[Dispatcher] = []
+        for number, tag in enumerate(nodes.tags):
+            dispatcher = Dispatcher(
+                Lane(number, tag, partial(self._wake, number)),
+                partial(nodes.connect, tag),
+                metrics,
+                self._changed,
+                nonce=f"{nonce}:{number}",
+                wait_s=wait_s,
+                connect_s=connect_s,
+            )
+            self._dispatchers.append(dispatcher)
+        self.lanes = [dispatcher.lane for dispatcher in self._dispatchers]
 
     @property
     def away(self) -> bool:
-        """Whether Redis did not answer when it was last asked."""
-        return self._away
+        """Whether no node answered when it was last asked."""
+        return all(lane.away for lane in self.lanes)
 
     def start(self) -> None:
-        """Begin to look after Redis."""
+        """Connect, and look after the connections."""
+        for dispatcher in self._dispatchers:
+            self._spawn(dispatcher.run())
         self._spawn(self._beat())
 
     async def close(self) -> None:
-        """End, and let those who wait decide alone."""
+        """Give back what is not used, end, and let those who wait decide alone."""
+        for key, (handle, *_) in list(self._returns.items()):
+            handle.cancel()
+            self._return_now(key)
+        await asyncio.gather(*(dispatcher.finish() for dispatcher in self._dispatchers))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._give_up()
-        await self._redis.aclose()
+        for dispatcher in self._dispatchers:
+            dispatcher.close()
 
-    # --- what a worker asks -----------------------------------------------------------------------
+    def _wake(self, number: int) -> None:
+        self._dispatchers[number].wake()
 
-    async def decide(self, questions: list[ExactQuestion]) -> list[Answer] | None:
-        """All or nothing, over all hosts. None: Redis is away."""
-        return await self._ask([question(*each) for each in questions])
+    # --- leases -----------------------------------------------------------------------------------
 
     async def lease(self, questions: list[LeaseQuestion]) -> bool:
         """Fetch tokens for those who wait for them. False: Redis is away."""
-        done = [self._fetch(each, each[3].lease) for each in questions]
+        done = [self._fetch(each, each[2].lease) for each in questions]
         return all(await asyncio.gather(*done))
 
     async def top_up(self, question: LeaseQuestion) -> None:
         """Fetch tokens before the last are used: half of a lease is left."""
-        if not self._away:
-            await self._fetch(question, max(1, question[3].lease // 2))
+        await self._fetch(question, max(1, question[2].lease // 2))
 
     async def _fetch(self, asked: LeaseQuestion, tokens: int) -> bool:
         """One fetch for each key at a time, whoever waits for it."""
-        key = asked[4]
+        key = asked[3]
         running = self._fetching.get(key)
         if running is None:
             running = asyncio.ensure_future(self._fetch_once(asked, tokens))
@@ -134,116 +139,94 @@ class LimitStore:
         return await asyncio.shield(running)
 
     async def _fetch_once(self, asked: LeaseQuestion, tokens: int) -> bool:
-        limits, policy, who, allowance, key, weight = asked
-        found = await self._ask([lease_question(policy, who, allowance, max(tokens, weight))])
-        if found is None:
+        limits, store_key, allowance, key, weight = asked
+        _, limit, period_ms, burst = allowance.kind
+        terms = ("lease", limit, period_ms, burst)
+        answer = await self._ask((store_key, terms, max(tokens, weight), 1))
+        if answer is None:
             return False
-        answer = found[0]
+        granted, remaining, reset_ms, retry_ms = answer
+        now_ns = time.monotonic_ns()
         limits.grant(
             self._segment,
             allowance.lease_rule,
             key,
-            answer.allowed,
+            granted,
             LEASE_LIFE_S * NS_PER_S,
-            answer.remaining,
-            answer.reset_ms * NS_PER_MS,
-            0 if answer.allowed else answer.retry_ms * NS_PER_MS,
-            time.monotonic_ns(),
+            remaining,
+            reset_ms * NS_PER_MS,
+            0 if granted else retry_ms * NS_PER_MS,
+            now_ns,
         )
+        if granted:
+            self._metrics.add("rate_limit_lease_tokens_granted_total", granted)
+            self._return_later(asked, now_ns + LEASE_LIFE_S * NS_PER_S)
         return True
 
-    # --- one call for all that wait ---------------------------------------------------------------
+    def _return_later(self, asked: LeaseQuestion, until_ns: int) -> None:
+        """Who is quiet does not keep what others could use."""
+        key = asked[3]
+        if key in self._returns:
+            self._returns.pop(key)[0].cancel()
+        loop = asyncio.get_running_loop()
+        handle = loop.call_later(RETURN_S, self._return_now, key)
+        self._returns[key] = (handle, asked, until_ns)
 
-    async def _ask(self, questions: Sequence[Question]) -> list[Answer] | None:
-        if self._away:
+    def _return_now(self, key: int) -> None:
+        _, (limits, store_key, allowance, _, _), until_ns = self._returns.pop(key)
+        lane = self.lanes[number_of_lane(store_key, len(self.lanes))]
+        if lane.away:
+            return
+        unused = limits.take_back(
+            self._segment, allowance.lease_rule, key, until_ns, time.monotonic_ns()
+        )
+        if unused:
+            _, limit, period_ms, burst = allowance.kind
+            terms = ("token_bucket", limit, period_ms, burst)
+            lane.ask([(store_key, terms, -unused, 2)], lambda _: None)
+            self._metrics.add("rate_limit_lease_tokens_returned_total", unused)
+
+    async def _ask(self, question: "Question") -> list[int] | None:
+        lane = self.lanes[number_of_lane(question[0], len(self.lanes))]
+        if lane.away:
             return None
-        future: asyncio.Future[list[Answer] | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((questions, future))
-        if not self._talking:
-            self._talking = True
-            self._spawn(self._talk())
+        future: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
+        lane.ask([question], partial(settle, future))
         return await future
-
-    async def _talk(self) -> None:
-        """Until nobody waits. What comes during a call goes with the next one."""
-        batch: list[Request] = []
-        try:
-            while self._waiting and not self._away:
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                requests = [questions for questions, _ in batch]
-                try:
-                    found = answers(requests, await self._timed(requests))
-                except FAILURES as error:
-                    self._lost(error)
-                    break
-                for (_, future), answer in zip(batch, found, strict=True):
-                    if not future.done():
-                        future.set_result(answer)
-        finally:
-            self._talking = False
-            self._waiting += [each for each in batch if not each[1].done()]
-            if self._away:
-                self._give_up()
-
-    async def _eval(self, requests: Sequence[Sequence[Question]]) -> Any:
-        self._calls += 1
-        keys, arguments = call(requests, f"{self._nonce}:{self._calls}")
-        if not self._sha:
-            self._sha = await self._redis.script_load(SCRIPT)
-        try:
-            return await self._redis.evalsha(self._sha, len(keys), *keys, *arguments)
-        except NoScriptError:  # Redis was restarted, or its scripts were flushed
-            self._sha = await self._redis.script_load(SCRIPT)
-            return await self._redis.evalsha(self._sha, len(keys), *keys, *arguments)
-
-    async def _timed(self, requests: Sequence[Sequence[Question]]) -> Any:
-        begin = time.perf_counter_ns()
-        try:
-            async with asyncio.timeout(self._wait_s):
-                return await self._eval(requests)
-        except FAILURES:
-            self._metrics.add("rate_limit_store_failures_total", 1)
-            raise
-        finally:
-            elapsed_us = (time.perf_counter_ns() - begin) // 1000
-            self._metrics.add("rate_limit_store_calls_total", 1)
-            self._metrics.add("rate_limit_store_microseconds_total", elapsed_us)
 
     # --- there or away ----------------------------------------------------------------------------
 
     async def _beat(self) -> None:
+        """Of all hosts, at the node of the first lane."""
+        first = self._dispatchers[0]
+        key = b"rate_limit:hosts" + first.lane.tag
         while True:
-            try:
-                beat = self._redis.eval(HOSTS, 1, f"{PREFIX}:hosts", self._host, HOST_LIFE_S)
-                async with asyncio.timeout(self._wait_s):
-                    hosts = max(1, int(await beat))
-            except FAILURES as error:
-                self._lost(error)
-            else:
-                self._found(hosts)
-            await asyncio.sleep(PROBE_S if self._away else BEAT_S)
+            if first.link is not None:
+                try:
+                    async with asyncio.timeout(self._wait_s):
+                        hosts = int(
+                            await first.link.ask("EVAL", HOSTS, 1, key, self._host, HOST_LIFE_S)
+                        )
+                except FAILURES as error:
+                    first.lose(error)
+                else:
+                    self._hosts = max(1, hosts)
+                    self._tell()
+            await asyncio.sleep(PROBE_S if first.link is None else BEAT_S)
 
-    def _lost(self, error: Exception) -> None:
-        if not self._away:
-            self._away = True
-            self._metrics.limit_store_is(True, self._hosts)
-            reason = str(error) or type(error).__name__
+    def _changed(self, reason: str) -> None:
+        whole = not any(lane.away for lane in self.lanes)
+        if self._whole and not whole:
             log.warning("Redis is away, limits are decided by this host's share: %s", reason)
-        self._give_up()
-
-    def _found(self, hosts: int) -> None:
-        if self._away:
+        elif whole and not self._whole:
             log.warning("Redis is back, limits are decided there again")
-        self._away, self._hosts = False, hosts
-        self._metrics.limit_store_is(False, hosts)
+        self._whole = whole
+        self._tell()
 
-    def _give_up(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for _, future in waiting:
-            if not future.done():
-                future.set_result(None)
+    def _tell(self) -> None:
+        self._metrics.limit_store_is(self.away, self._whole, self._hosts)
 
-    def _spawn(self, coroutine: Any) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -19,11 +19,6 @@ class GuardedState:
         self._local = local
         self._stances = stances
 
-    @property
-    def available(self) -> bool:
-        """See `State.available`."""
-        return self._shared.available
-
     async def put(self, space: Space, key: str, fields: Mapping[str, str], ttl_s: int) -> None:
         """See `State.put`."""
         await self._ask(space, lambda state: state.put(space, key, fields, ttl_s))
@@ -39,10 +34,6 @@ class GuardedState:
     async def forget(self, space: Space, key: str) -> None:
         """See `State.forget`."""
         await self._ask(space, lambda state: state.forget(space, key))
-
-    async def once(self, space: Space, key: str, ttl_s: int) -> bool:
-        """See `State.once`."""
-        return await self._ask(space, lambda state: state.once(space, key, ttl_s))
 
     async def count(self, space: Space, key: str, window_s: int, by: int = 1) -> int:
         """See `State.count`."""

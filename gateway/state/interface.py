@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 __all__ = ["Revocation", "RevocationKind", "Space", "State", "StateUnavailable"]
 
-Space = Literal["api_keys", "codes", "logins", "replays", "sessions"]
+Space = Literal["api_keys", "circuit_breaker", "codes", "logins"]
 """Kinds of entries, and the beginning of their names in Redis."""
 
 RevocationKind = Literal["session", "user", "client", "key"]
@@ -34,10 +34,6 @@ class Revocation:
 class State(Protocol):
     """A backend."""
 
-    @property
-    def available(self) -> bool:
-        """Whether it answered when it was last asked."""
-
     async def put(self, space: Space, key: str, fields: Mapping[str, str], ttl_s: int) -> None:
         """Keep the fields under the key for a time, instead of what was there."""
 
@@ -49,9 +45,6 @@ class State(Protocol):
 
     async def forget(self, space: Space, key: str) -> None:
         """Forget the key, counter or fields."""
-
-    async def once(self, space: Space, key: str, ttl_s: int) -> bool:
-        """Whether this is the first time within `ttl_s` that the key is shown."""
 
     async def count(self, space: Space, key: str, window_s: int, by: int = 1) -> int:
         """Add to a counter that begins at 0 and ends `window_s` after its first use."""

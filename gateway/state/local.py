@@ -23,8 +23,6 @@ class _Entry:
 class LocalState:
     """Entries with an end, the oldest first."""
 
-    available = True
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._entries: dict[tuple[Space, str], _Entry] = {}
@@ -49,13 +47,6 @@ class LocalState:
     async def forget(self, space: Space, key: str) -> None:
         """See `State.forget`."""
         self._entries.pop((space, key), None)
-
-    async def once(self, space: Space, key: str, ttl_s: int) -> bool:
-        """See `State.once`."""
-        first = self._find(space, key) is None
-        if first:
-            self._add(space, key, ttl_s)
-        return first
 
     async def count(self, space: Space, key: str, window_s: int, by: int = 1) -> int:
         """See `State.count`."""

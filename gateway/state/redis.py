@@ -1,8 +1,8 @@
 """The state of all hosts, in Redis or Valkey.
 
 Names of keys, where others may want to look: ``jwt_blacklist:<sessionId>``, ``api_keys:<id>`` and
-so on; revocations also go through the stream ``revocations``. A blocking read of a stream is both
-push and backlog: who was away reads on where it stopped, so nothing is lost in between.
+so on. A revocation is a key, for those who come later, and an entry of the stream ``revocations``,
+for those who listen. Who begins, or was away, reads the keys and then the stream from before that.
 """
 
 import asyncio
@@ -19,10 +19,13 @@ from gateway.state.interface import Revocation, Space, StateUnavailable
 __all__ = ["RedisState"]
 
 STREAM: Final = "revocations"
-RETENTION_S = 86_400
-"""How far back the stream goes. A revocation concerns tokens that live for minutes or hours."""
+BLACKLIST: Final = "jwt_blacklist:"
+RETENTION_S = 3600
+"""How far back the stream goes: further than anybody who listens can be behind."""
+LONGEST_S = 86_400
+"""How long a key without an end counts. Ours have one."""
 BATCH = 1000
-"""Entries of the stream in one answer."""
+"""Keys or entries of the stream in one answer."""
 BLOCK_MS = 1000
 """How long a read of the stream waits. It is also how soon a frozen Redis is noticed."""
 RETRY_S = 0.5
@@ -64,10 +67,13 @@ class RedisState:
         self._paused_until = 0.0
         self._own: dict[tuple[str, str], Revocation] = {}
         self.available = True
+        """Whether it answered when it was last asked, or has not been asked yet."""
+        self.informed = False
+        """Whether what other hosts have revoked is known, and will be."""
         self.failures = 0
         """How often Redis did not answer."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when `available` changes."""
+        """Called when `available` or `informed` changes."""
 
     async def put(self, space: Space, key: str, fields: Mapping[str, str], ttl_s: int) -> None:
         """See `State.put`."""
@@ -87,11 +93,6 @@ class RedisState:
     async def forget(self, space: Space, key: str) -> None:
         """See `State.forget`."""
         await self._do(lambda: self._client.delete(f"{space}:{key}"))
-
-    async def once(self, space: Space, key: str, ttl_s: int) -> bool:
-        """See `State.once`."""
-        name = f"{space}:{key}"
-        return bool(await self._do(lambda: self._client.set(name, "1", nx=True, ex=ttl_s)))
 
     async def count(self, space: Space, key: str, window_s: int, by: int = 1) -> int:
         """See `State.count`."""
@@ -129,23 +130,65 @@ class RedisState:
 
     async def revocations(self) -> AsyncIterator[Revocation]:
         """See `State.revocations`."""
-        last = f"{int(time.time() - RETENTION_S) * 1000}-0"
+        position = ""
         while True:
             _end_if_cancelled()
             try:
-                if not self.available:
+                if not position:
                     await self._tell_again()
+                    # First: what is revoked during the look is in the stream behind this.
+                    newest = await self._newest()
+                    async for known in self._in_force():
+                        yield known
+                    position = newest
+                    self._set_informed(True)
                 async with asyncio.timeout(self._timeout_s + BLOCK_MS / 1000):
-                    answer = await self._reader.xread({STREAM: last}, BATCH, BLOCK_MS)
+                    answer = await self._reader.xread({STREAM: position}, BATCH, BLOCK_MS)
             except (RedisError, OSError, TimeoutError) as error:
-                self._set_available(False, _reason(error))
+                position = ""
+                self._set_informed(False, _reason(error))
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._set_available(True)
             for _, entries in answer or ():
-                for last, fields in entries:  # noqa: B007 (read on behind the last one)
+                for position, fields in entries:  # noqa: B007 (read on behind the last one)
                     if (revocation := _revocation(fields)) is not None:
                         yield revocation
+
+    async def _newest(self) -> str:
+        """Where the stream ends now."""
+        async with asyncio.timeout(self._timeout_s):
+            entries = await self._client.xrevrange(STREAM, count=1)
+        return str(entries[0][0]) if entries else "0-0"
+
+    async def _in_force(self) -> AsyncIterator[Revocation]:
+        """What the keys say, whoever has written them. Each answer is bounded, and is waited for
+        as long as any other; nobody waits for all of them.
+        """
+        names: list[str] = []
+        async for key in self._client.scan_iter(match=f"{BLACKLIST}*", count=BATCH):
+            names.append(key.removeprefix(BLACKLIST))
+            if len(names) == BATCH:
+                for revocation in await self._read(names):
+                    yield revocation
+                names = []
+        for revocation in await self._read(names):
+            yield revocation
+
+    async def _read(self, names: list[str]) -> list[Revocation]:
+        if not names:
+            return []
+        pipeline = self._client.pipeline(transaction=False)
+        for name in names:
+            pipeline.get(f"{BLACKLIST}{name}")
+            pipeline.ttl(f"{BLACKLIST}{name}")
+        async with asyncio.timeout(self._timeout_s + 1.0):
+            answers = await pipeline.execute()
+        now_s = int(time.time())
+        return [
+            _blacklisted(name, value, now_s + 1 + (ttl_s if ttl_s >= 0 else LONGEST_S))
+            for name, value, ttl_s in zip(names, answers[::2], answers[1::2], strict=True)
+            if value is not None
+        ]
 
     async def _tell_again(self) -> None:
         """Redis is back, perhaps empty, perhaps without what was said last."""
@@ -161,23 +204,32 @@ class RedisState:
         oldest = (now_s - RETENTION_S) * 1000
         pipeline = self._client.pipeline(transaction=False)
         for each in revocations:
-            prefix = "" if each.kind == "session" else f"{each.kind}:"
             ttl_s = max(each.until_s - now_s, 1)
-            pipeline.set(f"jwt_blacklist:{prefix}{each.name}", "revoked", ex=ttl_s)
+            if each.kind == "session":
+                pipeline.set(f"{BLACKLIST}{each.name}", "revoked", ex=ttl_s)
+            else:
+                pipeline.set(f"{BLACKLIST}{each.kind}:{each.name}", each.before_s, ex=ttl_s)
             fields = {"kind": each.kind, "name": each.name, "before": each.before_s}
             pipeline.xadd(STREAM, fields | {"until": each.until_s}, minid=oldest)
         await pipeline.execute()
 
-    def _set_available(self, available: bool, reason: str = "") -> None:
-        if available == self.available:
-            return
-        self.available = available
-        if available:
-            log.info("Redis is back")
-        else:
+    def _set_informed(self, informed: bool, reason: str = "") -> None:
+        if not informed and self.available:
             self.failures += 1
             log.error("Redis is away: %s", reason)
-        self.on_change()
+        elif informed and not self.available:
+            log.info("Redis is back")
+        before = (self.informed, self.available)
+        self.informed = self.available = informed
+        if before != (informed, informed):
+            self.on_change()
+
+
+def _blacklisted(name: str, value: str, until_s: int) -> Revocation:
+    kind, colon, rest = name.partition(":")
+    if colon and kind in ("user", "client", "key") and value.isdigit():
+        return Revocation(kind, rest, int(value), until_s)  # type: ignore[arg-type]
+    return Revocation("session", name, until_s, until_s)
 
 
 def _revocation(fields: Mapping[str, str]) -> Revocation | None:

@@ -10,7 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Area, Database
 from gateway.store.errors import NotFound
-from gateway.store.tables import api_key_usage, api_key_versions, api_keys, users
+from gateway.store.tables import (
+    api_clients,
+    api_key_usage,
+    api_key_versions,
+    api_keys,
+    rate_limit_policies,
+    users,
+)
 
 __all__ = ["ApiKey", "ApiKeys", "KeyUse", "KeyVersion"]
 
@@ -32,13 +39,18 @@ class KeyVersion:
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A row of ``api_keys`` with its digests and the state of its owner."""
+    """A row of ``api_keys`` with its digests and the state of its owner and client."""
 
     id: str
     owner_id: str
+    client_id: str | None
     owner_email: str
     owner_disabled: bool
     owner_scopes: tuple[str, ...]
+    client_name: str | None
+    client_active: bool | None
+    client_scopes: tuple[str, ...]
+    client_policy: str | None
     name: str
     scopes: tuple[str, ...]
     rate_limit_policy: str | None
@@ -54,12 +66,10 @@ class ApiKey:
         """Of the newest digest."""
         return self.versions[0].version
 
-    def digests(self, now: datetime) -> tuple[KeyVersion, ...]:
-        """The digests that count now, if the key and its owner are in order at all."""
-        over = self.expires_at is not None and self.expires_at <= now
-        if over or self.revoked_at is not None or self.owner_disabled:
-            return ()
-        return tuple(v for v in self.versions if v.valid_until is None or v.valid_until > now)
+    @property
+    def ended(self) -> bool:
+        """Whether it, its owner or its client has been switched off."""
+        return self.revoked_at is not None or self.owner_disabled or self.client_active is False
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,11 @@ _SELECT = sa.select(
     users.c.email.label("owner_email"),
     users.c.disabled.label("owner_disabled"),
     users.c.scopes.label("owner_scopes"),
-).join_from(api_keys, users)
+    api_clients.c.client_name,
+    api_clients.c.is_active.label("client_active"),
+    api_clients.c.scopes.label("client_scopes"),
+    rate_limit_policies.c.policy_name.label("client_policy"),
+).select_from(api_keys.join(users).outerjoin(api_clients).outerjoin(rate_limit_policies))
 
 
 class ApiKeys:
@@ -98,11 +112,13 @@ class ApiKeys:
         scopes: Iterable[str] = (),
         expires: datetime | None = None,
         rate_limit_policy: str | None = None,
+        client_id: str | None = None,
     ) -> ApiKey:
-        """Add a key. Conflict if id or digest exist, or the owner does not."""
+        """Add a key. Conflict if id or digest exist, or owner or client do not."""
         row = {
             "id": key_id,
             "owner_id": owner_id,
+            "client_id": client_id,
             "name": name,
             "scopes": tuple(scopes),
             "expires_at": expires,

@@ -103,10 +103,6 @@ class Clients:
             found = await connection.execute(statement)
             return [Client(**row) for row in found.mappings()]
 
-    async def set_active(self, client_id: str, active: bool, now: datetime) -> Client:
-        """Let the client call no more, or again."""
-        return await self.change(client_id, now, active=active)
-
     async def change(
         self, client_id: str, now: datetime, expected: int | None = None, **values: Any
     ) -> Client:

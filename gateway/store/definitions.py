@@ -4,6 +4,7 @@ Whether the section is valid is not the store's business: it may have been writt
 gateway or by hand. Who reads it checks it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +12,12 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from gateway.store.database import Database
+from gateway.store.database import Area, Database
 from gateway.store.errors import NotFound, Superseded
 
-__all__ = ["Definition", "Definitions", "check_version"]
+__all__ = ["Definition", "Definitions", "SectionTable", "check_version"]
+
+_AREA: Area = "plan"
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,73 @@ async def check_version(
     if expected is not None and version != expected:
         raise Superseded(version)
     return version
+
+
+class SectionTable(ABC):
+    """`Definitions` in one table, a row each: its columns say in part what the section says."""
+
+    def __init__(self, database: Database, key: sa.Column[Any]) -> None:
+        """``key``: the column of the names."""
+        self._database = database
+        self._key = key
+        self._table = key.table
+
+    @abstractmethod
+    def columns(self, section: Mapping[str, Any]) -> dict[str, Any]:
+        """What is written for a section, `definition` among it."""
+
+    @abstractmethod
+    def section(self, row: sa.RowMapping) -> dict[str, Any]:
+        """The section of a row that another program has written, without a `definition`."""
+
+    async def list(self) -> Sequence[Definition]:
+        """See `Definitions.list`."""
+        async with self._database.read() as connection:
+            found = await connection.execute(sa.select(self._table).order_by(self._key))
+            return [self._definition(row) for row in found.mappings()]
+
+    async def get(self, name: str) -> Definition | None:
+        """See `Definitions.get`."""
+        async with self._database.read() as connection:
+            found = await connection.execute(sa.select(self._table).where(self._key == name))
+            row = found.mappings().one_or_none()
+            return None if row is None else self._definition(row)
+
+    async def add(self, name: str, section: Mapping[str, Any], now: datetime) -> Definition:
+        """See `Definitions.add`. Conflict if the name is taken."""
+        row = {self._key.name: name, **self.columns(section), "created_at": now, "updated_at": now}
+        async with self._database.write(_AREA) as connection:
+            added = await connection.execute(
+                sa.insert(self._table).values(row).returning(self._table)
+            )
+            return self._definition(added.mappings().one())
+
+    async def replace(
+        self, name: str, section: Mapping[str, Any], now: datetime, expected: int | None = None
+    ) -> Definition:
+        """See `Definitions.replace`."""
+        async with self._database.write(_AREA) as connection:
+            version = await check_version(self._database, name, self._key, expected)
+            changed = await connection.execute(
+                sa.update(self._table)
+                .where(self._key == name)
+                .values(**self.columns(section), version=version + 1, updated_at=now)
+                .returning(self._table)
+            )
+            return self._definition(changed.mappings().one())
+
+    async def delete(self, name: str, expected: int | None = None) -> None:
+        """See `Definitions.delete`."""
+        async with self._database.write(_AREA) as connection:
+            await check_version(self._database, name, self._key, expected)
+            await connection.execute(sa.delete(self._table).where(self._key == name))
+
+    def _definition(self, row: sa.RowMapping) -> Definition:
+        section = row["definition"]
+        return Definition(
+            row[self._key.name],
+            self.section(row) if section is None else section,
+            row["version"],
+            row["created_at"],
+            row["updated_at"],
+        )

@@ -32,9 +32,6 @@ class User:
     """The TOTP secret; None without MFA."""
     last_totp_step: int
     """The newest step that was accepted: it and all before it are used up."""
-    failed_logins: int
-    """Since the last success."""
-    locked_until: datetime | None
     version: int
     """Grows with each change of what an administrator sees; not with logins."""
     created_at: datetime
@@ -82,19 +79,9 @@ class Users:
             found = await connection.execute(statement.limit(limit))
             return [User(**row) for row in found.mappings()]
 
-    async def set_disabled(
-        self, user_id: str, disabled: bool, now: datetime, expected: int | None = None
-    ) -> User:
-        """Let the user log in no more, or again."""
-        return await self.change(user_id, now, expected, disabled=disabled)
-
     async def set_password(self, user_id: str, password_hash: str, now: datetime) -> User:
         """Replace the password's hash."""
         return await self.change(user_id, now, password_hash=password_hash)
-
-    async def set_scopes(self, user_id: str, scopes: Iterable[str], now: datetime) -> User:
-        """Replace the scopes."""
-        return await self.change(user_id, now, scopes=tuple(scopes))
 
     async def change(
         self, user_id: str, now: datetime, expected: int | None = None, **columns: Any
@@ -166,31 +153,6 @@ class Users:
                 sa.update(users).where(newer).values(last_totp_step=step)
             )
             return taken.rowcount == 1
-
-    # --- lock-out ----------------------------------------------------------------------------
-
-    async def record_failure(self, user_id: str) -> int:
-        """Count a wrong password; returns how many there were since the last success."""
-        counted = (
-            sa.update(users)
-            .where(users.c.id == user_id)
-            .values(failed_logins=users.c.failed_logins + 1)
-            .returning(users.c.failed_logins)
-        )
-        async with self._database.write() as connection:
-            return (await connection.execute(counted)).scalar_one_or_none() or 0
-
-    async def lock(self, user_id: str, until: datetime) -> None:
-        """Refuse logins until then."""
-        await self._set(user_id, locked_until=until)
-
-    async def record_success(self, user_id: str) -> None:
-        """Forget the failures."""
-        await self._set(user_id, failed_logins=0, locked_until=None)
-
-    async def _set(self, user_id: str, **columns: Any) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(sa.update(users).where(users.c.id == user_id).values(columns))
 
     async def _one(self, condition: sa.ColumnElement[bool]) -> User | None:
         async with self._database.read() as connection:

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+from gateway.private_file import write_private
 from gateway.supervisor.errors import StartError
 
 __all__ = ["CONTROL_SOCKET", "RunDir"]
@@ -43,13 +44,7 @@ class RunDir:
         and a start compiles the file anew, with the rows of the store as they were last seen
         (``gateway.control.snapshot``).
         """
-        # No fsync: rename orders data before name on ext4, xfs and btrfs, and the supervisor's
-        # loop must not wait for a disk.
-        fresh = self.path / f"{PLAN_FILE}.new"
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(plan)
-        fresh.rename(self.path / PLAN_FILE)
+        write_private(self.path / PLAN_FILE, plan)
 
     def close(self) -> None:
         """Let go of the lock, as far as this process holds it."""

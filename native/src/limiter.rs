@@ -95,6 +95,25 @@ impl Limits {
         self.core.refund(&table, &asks(&questions), &quotas, now_ns);
     }
 
+    fn charge(&self, segment: &Bound<'_, Segment>, question: PyAsk, now_ns: u64) {
+        let table = segment.get().core.limits();
+        for ask in asks(&[question]) {
+            self.core.charge(&table, &ask, now_ns);
+        }
+    }
+
+    fn take_back(
+        &self,
+        segment: &Bound<'_, Segment>,
+        rule: usize,
+        key: u64,
+        until_ns: u64,
+        now_ns: u64,
+    ) -> u64 {
+        let table = segment.get().core.limits();
+        self.core.take_back(&table, rule, key, until_ns, now_ns)
+    }
+
     /// Times are ns from `now_ns`.
     #[allow(clippy::too_many_arguments)]
     fn grant(

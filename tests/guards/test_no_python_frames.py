@@ -136,6 +136,7 @@ async def let_everybody_in(kind: str, credential: bytes, peer: str, fingerprint:
         issued_s=0,
         expires_s=2**40,
         bound=False,
+        rate_limit_policy="",
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.processes.instance import Instance
+from tests.processes.login import Gateway, add_ann
+from tests.servers.upstream import EchoUpstream
 
 
 @pytest.fixture
@@ -31,3 +33,29 @@ def instance(make_instance: Callable[..., Instance]) -> Instance:
     started = make_instance()
     started.start()
     return started
+
+
+@pytest.fixture
+def make_gateway(tmp_path: Path, echo: EchoUpstream) -> Iterator[Callable[..., Gateway]]:
+    made: list[Gateway] = []
+
+    def make(store: str = "", state: str = "memory://") -> Gateway:
+        directory = tmp_path / f"g{len(made)}"
+        directory.mkdir()
+        host, port = echo.address
+        upstream = f"{host}:{port}"
+        made.append(Gateway(directory, upstream, store or f"sqlite:///{directory}/g.db", state))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.end()
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """A running one with a user."""
+    made = make_gateway()
+    made.in_store(add_ann)
+    made.begin()
+    return made

@@ -52,7 +52,7 @@ class StandInWorker:
     def share_limits(self, store: Any) -> None:
         """It limits nothing."""
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
         """It limits nothing."""
 
     def start(self) -> None:

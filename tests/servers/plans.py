@@ -36,7 +36,7 @@ DEFAULTS = {
     },
     "breaker": {
         "window": 10.0, "min_requests": 20, "failure_ratio": 0.5, "slow_after": 0.0,
-        "open_for": 5.0, "open_max": 60.0, "half_open_requests": 3,
+        "open_for": 5.0, "open_max": 60.0, "half_open_requests": 3, "shared": False,
     },
     "bulkhead": {"max_requests": 512, "max_queue": 128, "queue_timeout": 0.1},
     "retries": {
@@ -111,6 +111,7 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "deny": [],
         "rate_limits": [],
         "rate_limit_weight": 1,
+        "criticality": "normal",
         "body": None,  # None: the server's limit, filled in by plan()
     } | changes
 
@@ -128,6 +129,7 @@ def rate_limit(
         "mode": "memory",
         "on_failure": "local",
         "weight": 1,
+        "weight_header": None,
         "ipv6_prefix": 64,
         "dry_run": False,
         "early": False,
@@ -155,6 +157,7 @@ def plan(
             "workers": 1,
             "trusted_proxies": [],
             "encoded_slashes": "reject",
+            "overload": {"in_flight": 0, "loop_lag": 0},
             "access_log": "off",
         }
         | server,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.servers.gateway import GatewayThread
-from tests.servers.plans import plan, route, service
+from tests.servers.plans import plan, rate_limit, route, service
 
 FOR_GOOD = 2**40
 
@@ -25,6 +25,7 @@ class Caller:
     issued_s: int = 1_000
     expires_s: int = FOR_GOOD
     bound: bool = False
+    rate_limit_policy: str = ""
 
 
 class Authenticator:
@@ -376,3 +377,14 @@ def test_uses_are_counted_by_key_and_route(guarded: Any) -> None:
     assert gateway.run(gateway.worker.take_usage) == []
     ask(gateway, "X-API-Key: good", target="/b")
     assert gateway.run(gateway.worker.take_usage) == [("k1", "/b", 1)]
+
+
+@pytest.mark.parametrize(("policy", "limit"), [("gold", "7"), ("", "3"), ("GOLD", "3")])
+def test_the_policy_of_a_key_selects_a_tier(guarded: Any, policy: str, limit: str) -> None:
+    more = {"limit": 7, "period": 60, "burst": 7, "lease": 0}
+    tier = {"test": "policy", "claim": "", "value": "gold", "allowance": more}
+    limits = [rate_limit("per_user", limit=3, key="user", tiers=[tier])]
+    caller = Caller(key="k1", rate_limit_policy=policy)
+    gateway = guarded(Authenticator(good=caller), required(rate_limits=[0]), rate_limits=limits)
+    answer = ask(gateway, "X-API-Key: good")
+    assert answer.get("X-RateLimit-Limit") == limit

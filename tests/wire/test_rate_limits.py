@@ -121,6 +121,62 @@ def test_a_route_has_a_weight(gateway: Any, echo: Any) -> None:
         assert [client.get().status for _ in range(4)] == [200, 200, 429, 429]
 
 
+COST = b"HTTP/1.1 200 OK\r\nX-Cost: %b\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("algorithm", ["token_bucket", "sliding_window", "fixed_window"])
+def test_the_answer_says_what_it_has_cost(gateway: Any, scripted: Any, algorithm: str) -> None:
+    """6 instead of 2 in advance, 1 instead of 2, and rubbish, which changes nothing."""
+    costs = [b"6", b"1", b"-5", b"12345678", b"", b"1x"]
+    upstream = scripted([step for cost in costs for step in (*REQUEST, COST % cost)])
+    policy = rate_limit(
+        limit=100, period=3600, weight=2, weight_header="x-cost", algorithm=algorithm
+    )
+    running = gateway(limited(upstream, policy))
+    with running.connect() as client:
+        answers = [client.get() for _ in costs]
+    remaining = [int(answer.get("x-ratelimit-remaining") or "") for answer in answers]
+    assert remaining == [98, 92, 91, 89, 87, 85]
+    assert answers[0].get("x-cost") == "6"
+
+
+def test_what_is_owed_is_paid_by_later_requests(gateway: Any, scripted: Any) -> None:
+    upstream = scripted([*REQUEST, COST % b"9999999"])
+    policy = rate_limit(limit=10, period=1, burst=10, weight_header="x-cost")
+    running = gateway(limited(upstream, policy))
+    with running.connect() as client:
+        assert client.get().status == 200
+        refused = client.get()
+        check_error(refused, 429, "rate_limited")
+        assert refused.get("retry-after") == "2", "never more than another burst"
+
+
+def test_a_worker_with_too_much_to_do_sheds_what_matters_less(gateway: Any, scripted: Any) -> None:
+    release = threading.Event()
+    upstream = scripted((Do.HEAD, release, OK))
+    routes = [
+        route("/slow", criticality="critical"),
+        route("/normal"),
+        route("/sheddable", criticality="sheddable"),
+    ]
+    bounds = {"in_flight": 1, "loop_lag": 0}
+    running = gateway(plan([service(upstream.address)], routes, overload=bounds))
+    with running.connect() as busy, running.connect() as client:
+        busy.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        while running.exchanges < 1:
+            time.sleep(0.01)
+        for path in ("/normal", "/sheddable"):
+            refused = client.get(path)
+            check_error(refused, 503, "overloaded")
+            assert refused.get("retry-after") == "1"
+        release.set()
+        assert busy.recv_response().status == 200
+    deadline = time.monotonic() + 2
+    while running.segment.collect()["counters"]["requests_shed_total"] != 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_parser_of_structured_fields_reads_ours(gateway: Any, echo: Any) -> None:
     """Fields of draft-ietf-httpapi-ratelimit-headers-10: lists of strings with parameters."""
     wide = rate_limit("wide", limit=10, period=3600)

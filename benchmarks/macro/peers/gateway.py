@@ -110,6 +110,27 @@ class GatewayFull(GatewayToken):
         return with_token | {"rate_limits": limits, "routes": routes}
 
 
+@dataclass(frozen=True)
+class GatewayLimited(Gateway):
+    """One limit for everybody that is never reached. Of `exact` and `leased`, Redis decides."""
+
+    mode: str = "memory"
+    redis_url: str = "memory://"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The peer's name."""
+        return f"gateway-{self.mode}"
+
+    def configuration(self, place: Place, extra_paths: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The lease is the largest that is taken by default: a twentieth of the burst."""
+        plain = super().configuration(place, extra_paths)
+        limit = {"key": "global", "rate": "1000000/s", "mode": self.mode}
+        routes = [route | {"rate_limits": ["everybody"]} for route in plain["routes"]]
+        state = {"url": self.redis_url}
+        return plain | {"state": state, "rate_limits": {"everybody": limit}, "routes": routes}
+
+
 def configuration_path(place: Place) -> Path:
     """The file that a reload reads again."""
     return place.directory / "gateway.json"

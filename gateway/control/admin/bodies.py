@@ -115,11 +115,14 @@ class KeyCreation(Body):
 
     owner: Annotated[str, Len(1, 254)]
     """The user's id or address."""
+    client: Label | None = None
+    """Id or name of the client that it is for."""
     name: Annotated[str, Len(0, 255)] = ""
     scopes: Scopes = ()
-    """They count as far as the owner has them."""
+    """They count as far as owner and client have them."""
     expires_at: AwareDatetime | None = None
     rate_limit_policy: Name | None = None
+    """Tiers of limits ask for it; without one it is the client's."""
 
 
 class KeyRotation(Body):

@@ -1,7 +1,8 @@
 """Operations on API keys, clients, signing keys and the admin API's own tokens."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
+from typing import Any, TypeVar
 
 from gateway.administration import admin_tokens, clients, keys, signing_keys
 from gateway.administration.users import user_of
@@ -12,6 +13,7 @@ from gateway.administration.views import (
     KeyUseView,
     KeyView,
     SigningKeyView,
+    View,
 )
 from gateway.config.auth import Auth
 from gateway.control.admin.bodies import (
@@ -29,8 +31,11 @@ from gateway.control.admin.errors import ApiError
 from gateway.control.admin.operation import Call, Operation, Query, page_of
 from gateway.control.admin.people import refuse_empty
 from gateway.store.errors import NotFound
+from gateway.store.store import Store
 
 __all__ = ["credential_operations"]
+
+Shown = TypeVar("Shown", bound=View)
 
 USAGE_DAYS = 30
 """Of uses that are shown without `since`."""
@@ -65,7 +70,8 @@ def _key_operations() -> list[Operation]:
 def _client_operations() -> list[Operation]:
     many, one = "/api/v1/clients", "/api/v1/clients/{name}"
     return [
-        Operation("GET", many, "listClients", "List clients.", "viewer", list_clients,
+        Operation("GET", many, "listClients", "List clients.", "viewer",
+                  listed(lambda store: store.clients, ClientView, "name"),
                   Page[ClientView], paged=True),
         Operation("POST", many, "createClient", "Add a client; the answer shows its secret, once.",
                   "admin", create_client, ClientCreated, ClientCreation, 201),
@@ -102,7 +108,8 @@ def _other_operations() -> list[Operation]:
     tokens = "/api/v1/admin-tokens"
     return [
         Operation("GET", tokens, "listAdminTokens", "List tokens of this API.", "admin",
-                  list_admin_tokens, Page[AdminTokenView], paged=True),
+                  listed(lambda store: store.admin_tokens, AdminTokenView, "id"),
+                  Page[AdminTokenView], paged=True),
         Operation("POST", tokens, "createAdminToken", "Add a token; the answer shows it, once.",
                   "admin", create_admin_token, AdminTokenCreated, AdminTokenCreation, 201),
         Operation("DELETE", f"{tokens}/{{name}}", "revokeAdminToken", "End a token at once.",
@@ -110,6 +117,24 @@ def _other_operations() -> list[Operation]:
         Operation("GET", "/api/v1/audit", "listAudit", "Show who changed what, newest first.",
                   "admin", list_audit, Page[AuditView], paged=True),
     ]  # fmt: skip
+
+
+def listed(
+    repository: Callable[[Store], Any], view: type[Shown], key: str
+) -> Callable[[Call], Awaitable[Page[Shown]]]:
+    """The operation that lists a table in the order of its key."""
+
+    async def rows(call: Call) -> Page[Shown]:
+        after = call.query("after") or ""
+        list_rows = repository(call.desk.store).list
+        return await page_of(
+            call,
+            lambda limit: list_rows(after, limit),
+            view.model_validate,
+            lambda row: str(getattr(row, key)),
+        )
+
+    return rows
 
 
 # --- keys ------------------------------------------------------------------------------------
@@ -138,6 +163,7 @@ async def create_key(call: Call) -> KeyCreated:
         scopes=body.scopes,
         expires=body.expires_at,
         rate_limit_policy=body.rate_limit_policy,
+        client=body.client,
     )
     return KeyCreated(**view.model_dump(), key=text)
 
@@ -178,18 +204,6 @@ async def get_usage(call: Call) -> Page[KeyUseView]:
 
 
 # --- clients ---------------------------------------------------------------------------------
-
-
-async def list_clients(call: Call) -> Page[ClientView]:
-    """In the order of their names."""
-    after = call.query("after") or ""
-    repository = call.desk.store.clients
-    return await page_of(
-        call,
-        lambda limit: repository.list(after, limit),
-        ClientView.model_validate,
-        lambda client: client.name,
-    )
 
 
 async def create_client(call: Call) -> ClientCreated:
@@ -237,18 +251,6 @@ async def list_signing_keys(call: Call) -> Page[SigningKeyView]:
 async def retire_signing_key(call: Call) -> None:
     """By kid."""
     await signing_keys.retire_signing_key(call.desk, call.name)
-
-
-async def list_admin_tokens(call: Call) -> Page[AdminTokenView]:
-    """In the order of their ids."""
-    after = call.query("after") or ""
-    repository = call.desk.store.admin_tokens
-    return await page_of(
-        call,
-        lambda limit: repository.list(after, limit),
-        AdminTokenView.model_validate,
-        lambda token: token.id,
-    )
 
 
 async def create_admin_token(call: Call) -> AdminTokenCreated:

@@ -54,7 +54,7 @@ const fn highest(gauge: Metric) -> Metric {
 }
 
 /// One value for each process.
-pub const WORKER: [Metric; 18] = [
+pub const WORKER: [Metric; 23] = [
     counter(
         "connections_accepted_total",
         "Downstream connections accepted.",
@@ -120,6 +120,26 @@ pub const WORKER: [Metric; 18] = [
     highest(gauge(
         "rate_limit_fallback",
         "1 while a worker decides without Redis, because it is away.",
+    )),
+    counter(
+        "rate_limit_lease_tokens_granted_total",
+        "Tokens that this host has taken from Redis ahead of need.",
+    ),
+    counter(
+        "rate_limit_lease_tokens_used_total",
+        "Tokens taken ahead of need that requests have used.",
+    ),
+    counter(
+        "rate_limit_lease_tokens_returned_total",
+        "Tokens taken ahead of need that were not used and were given back.",
+    ),
+    counter(
+        "requests_shed_total",
+        "Requests refused, because the worker was overloaded.",
+    ),
+    highest(gauge(
+        "loop_lag_microseconds",
+        "How late the event loop was at its last tick, microseconds.",
     )),
 ];
 

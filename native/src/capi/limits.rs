@@ -80,6 +80,22 @@ pub unsafe extern "C" fn gw_limits_refund(
     limits.refund(&segment.limits(), asks, quotas, now_ns);
 }
 
+/// Takes what a request has cost beyond what was asked for, whether it fits or not.
+///
+/// # Safety
+/// As for `gw_limits_acquire`; `ask` is one question.
+#[no_mangle]
+pub unsafe extern "C" fn gw_limits_charge(
+    segment: *const GwSegment,
+    limits: *const GwLimits,
+    ask: *const GwAsk,
+    now_ns: u64,
+) {
+    // SAFETY: the caller's promise.
+    let (segment, limits, ask) = unsafe { (&*segment, &*limits, &*ask.cast::<Ask>()) };
+    limits.charge(&segment.limits(), ask, now_ns);
+}
+
 /// 1 if fewer than `limit` requests of `key` are under way, and this one is now.
 ///
 /// # Safety

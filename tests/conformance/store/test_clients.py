@@ -41,7 +41,7 @@ async def test_changes_are_checked_against_the_version(store: Store) -> None:
     assert (changed.scopes, changed.name, changed.version) == (("x",), "new", 2)
     with pytest.raises(Superseded):
         await store.clients.change(made.id, NOW, expected=1, active=False)
-    assert not (await store.clients.set_active(made.id, False, NOW)).active
+    assert not (await store.clients.change(made.id, NOW, active=False)).active
     with pytest.raises(Superseded):
         await store.clients.delete(made.id, expected=1)
     await store.clients.delete(made.id, expected=3)
@@ -52,6 +52,6 @@ async def test_changes_are_checked_against_the_version(store: Store) -> None:
 async def test_what_does_not_exist(store: Store, missing: str) -> None:
     assert await store.clients.by_id(missing) is None
     with pytest.raises(NotFound):
-        await store.clients.set_active(missing, True, NOW)
+        await store.clients.change(missing, NOW, active=True)
     with pytest.raises(NotFound):
         await store.clients.delete(missing)

@@ -17,6 +17,9 @@ SeriesKey = tuple[int, int, str, int]
 """Route, service, method, status."""
 
 
+HIGHEST = ("plan_generation", "rate_limit_fallback", "loop_lag_microseconds")
+
+
 class Slot:
     """What one process counts."""
 
@@ -76,7 +79,7 @@ class SegmentModel:
         }
 
     def _counters(self, slots: list[Counters]) -> dict[str, int]:
-        combine = {"plan_generation": max, "rate_limit_fallback": max}
+        combine = dict.fromkeys(HIGHEST, max)
         return {
             name: combine.get(name, sum)(counters[name] for counters in slots)
             for name, _, _ in WORKER_METRICS

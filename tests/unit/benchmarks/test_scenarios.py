@@ -1,9 +1,14 @@
+import contextlib
+import threading
+import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from benchmarks.macro.__main__ import QUICK, chosen, options_of, parse_arguments
 from benchmarks.macro.bench import Options
+from benchmarks.macro.load import LoadError
 from benchmarks.macro.processes import Memory
 from benchmarks.macro.samples import Rounds
 from benchmarks.macro.scenarios import (
@@ -13,6 +18,7 @@ from benchmarks.macro.scenarios import (
     floor,
     growth,
     memory,
+    misses,
     plain,
     reload,
 )
@@ -163,3 +169,47 @@ def test_counts_are_judged() -> None:
     assert all(verdict.met for verdict in counts.verdicts(good))
     worse = {**good, "epoll_ctl": 2.0}
     assert [verdict.met for verdict in counts.verdicts(worse)] == [True, True, False]
+
+
+def judged_misses(*pairs: tuple[float, float]) -> bool | None:
+    rounds = [
+        {misses.KNOWN: sample(p99_ms=known), misses.NEW: sample(p99_ms=new)} for known, new in pairs
+    ]
+    return misses.verdict(Rounds(rounds, [], quiet=True)).met
+
+
+def test_misses_are_judged_within_each_round() -> None:
+    assert judged_misses((1.0, 1.9), (5.0, 5.5), (1.0, 9.0)) is True
+    assert judged_misses((1.0, 2.1), (5.0, 6.1), (1.0, 1.0)) is False
+    lost = {misses.KNOWN: sample(), misses.NEW: sample(failed=1)}
+    assert misses.verdict(Rounds([lost], [], quiet=True)).met is False
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_each_token_is_shown_at_its_time(status: int) -> None:
+    shown = []
+
+    class Service(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            shown.append(self.headers["Authorization"])
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever).start()
+    outcome: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    if status == 401:
+        outcome = pytest.raises(LoadError, match="refused, the first with 401")
+    try:
+        with outcome, misses.asked_with(server.server_port, ["a", "b"], 100.0):
+            time.sleep(0.3)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert shown == ["Bearer a", "Bearer b"]

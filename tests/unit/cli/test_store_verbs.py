@@ -31,13 +31,13 @@ def ann(gateway: Run) -> Run:
 def test_the_tables_are_made_and_their_revision_shown(gateway: Run) -> None:
     before = gateway("db", "current")
     assert (before.exit_code, before.stdout) == (
-        1, "sqlite:///gateway.db: revision none, this gateway needs 0001\n",
+        1, "sqlite:///gateway.db: revision none, this gateway needs 0002\n",
     )  # fmt: skip
     assert not Path("gateway.db").exists()
-    assert gateway("db", "upgrade").stdout == "up to date: revision 0001\n"
+    assert gateway("db", "upgrade").stdout == "up to date: revision 0002\n"
     after = gateway("db", "current")
     assert (after.exit_code, after.stdout) == (
-        0, "sqlite:///gateway.db: revision 0001, up to date\n",
+        0, "sqlite:///gateway.db: revision 0002, up to date\n",
     )  # fmt: skip
 
 
@@ -60,6 +60,9 @@ def test_users(ann: Run) -> None:
     assert table[0].split() == ["email", "scopes", "disabled", "mfa", "created_at"]
     assert table[1].split()[:4] == ["ann@example.org", "read,write", "yes", "no"]
     assert ann("users", "enable", "ann@example.org").stdout == "ann@example.org: enabled\n"
+    scopes = ann("users", "scopes", "ann@example.org", "read,admin:*")
+    assert scopes.stdout == "ann@example.org: admin:*,read\n"
+    assert ann("users", "scopes", "ann@example.org", "").stdout == "ann@example.org: -\n"
     gone = ann("users", "disable", "bob@example.org")
     assert (gone.exit_code, gone.stderr) == (1, "gateway: there is no user bob@example.org\n")
 
@@ -123,7 +126,8 @@ def test_keys_that_cannot_be(ann: Run, arguments: tuple[str, ...], code: int) ->
 
 def test_clients(gateway: Run) -> None:
     made = gateway("clients", "create", "shop", "--scopes", "read")
-    assert made.stdout.splitlines()[1].startswith("secret  gwc_")
+    assert made.stdout.startswith("gwc_")
+    assert made.stderr.startswith("shop: ")
     again = gateway("clients", "create", "shop")
     assert again.exit_code == 1
     other = json.loads(gateway("clients", "create", "other", "--json").stdout)
@@ -132,6 +136,17 @@ def test_clients(gateway: Run) -> None:
     rows = json.loads(gateway("clients", "list", "--json").stdout)
     assert [(row["name"], row["active"]) for row in rows] == [("other", True), ("shop", False)]
     assert gateway("clients", "disable", "none").exit_code == 1
+    assert gateway("clients", "enable", "shop").stdout == "shop: enabled\n"
+    assert gateway("clients", "scopes", "shop", "a,b").stdout == "shop: a,b\n"
+    assert gateway("clients", "scopes", "none", "a").exit_code == 1
+
+
+def test_a_key_of_a_client(ann: Run) -> None:
+    ann("clients", "create", "shop")
+    made = ann("keys", "create", "--owner", "ann@example.org", "--client", "shop", "--json")
+    assert json.loads(made.stdout)["client_name"] == "shop"
+    none = ann("keys", "create", "--owner", "ann@example.org", "--client", "none")
+    assert (none.exit_code, none.stderr) == (1, "gateway: there is no client none\n")
 
 
 def test_signing_keys(gateway: Run) -> None:

@@ -54,6 +54,28 @@ async def test_a_key_has_the_scopes_that_its_owner_has_too(house: House) -> None
     assert await house.records.find("nobody") is None
 
 
+async def test_a_client_bounds_its_keys_and_lends_them_its_policy(house: House) -> None:
+    now = datetime.now(UTC)
+    await house.store.policies.add("gold", {"rate": "5/min"}, now)
+    shop = await house.store.clients.create(
+        "shop", "h", now=now, scopes=["write"], rate_limit_policy="gold"
+    )
+    await house.store.users.change(house.owner, now, scopes=["read", "write"])
+    key = await house.add(client_id=shop.id)
+    own = await house.add(client_id=shop.id, rate_limit_policy="silver")
+    record = await house.records.find(key.id)
+    assert record is not None
+    assert (record.client, record.scopes) == (shop.id, frozenset({"write"}))
+    assert record.rate_limit_policy == "gold"
+    other = await house.records.find(own.id)
+    assert other is not None
+    assert other.rate_limit_policy == "silver"
+    await house.store.clients.change(shop.id, now, active=False)
+    record = await house.records.find(key.id)
+    assert record is not None
+    assert record.state == "revoked"
+
+
 async def test_states(house: House) -> None:
     now = datetime.now(UTC)
     expired = await house.add(expires=now - timedelta(seconds=1))
@@ -62,7 +84,7 @@ async def test_states(house: House) -> None:
     found = [await house.records.find(key.id) for key in (expired, revoked)]
     assert [record.state for record in found if record] == ["expired", "revoked"]
     other = await house.add()
-    await house.store.users.set_disabled(house.owner, True, now)
+    await house.store.users.change(house.owner, now, disabled=True)
     record = await house.records.find(other.id)
     assert record is not None
     assert record.state == "revoked"

@@ -184,7 +184,7 @@ async def test_answers_carry_the_correlation_id(house: House) -> None:
 async def test_wrong_and_unknown_are_one_answer(house: House) -> None:
     now = datetime.now(UTC)
     bob = await house.store.users.create("bob@example.org", "x", [], now)
-    await house.store.users.set_disabled(bob.id, True, now)
+    await house.store.users.change(bob.id, now, disabled=True)
     answers = [
         await house.login(password="wrong"),
         await house.login(email="nobody@example.org"),
@@ -306,7 +306,7 @@ async def test_scopes_that_were_taken_away_are_gone_at_the_next_refresh(house: H
     tokens = await house.token()
     ann = await house.store.users.by_email("ann@example.org")
     assert ann is not None
-    await house.store.users.set_scopes(ann.id, ["read", "admin"], datetime.now(UTC))
+    await house.store.users.change(ann.id, datetime.now(UTC), scopes=["read", "admin"])
     answer = await house.post("refresh", {"refreshToken": tokens["refreshToken"]})
     found = house.service.caller(answer.json()["accessToken"].encode(), None)
     assert not isinstance(found, str)
@@ -317,7 +317,7 @@ async def test_a_disabled_user_refreshes_no_more(house: House) -> None:
     tokens = await house.token()
     ann = await house.store.users.by_email("ann@example.org")
     assert ann is not None
-    await house.store.users.set_disabled(ann.id, True, datetime.now(UTC))
+    await house.store.users.change(ann.id, datetime.now(UTC), disabled=True)
     answer = await house.post("refresh", {"refreshToken": tokens["refreshToken"]})
     assert code(answer) == (401, "refresh_token_invalid")
     assert house.service.caller(tokens["accessToken"].encode(), None) == "token_revoked"
@@ -356,6 +356,14 @@ async def test_a_store_that_is_away(house: House) -> None:
     ):
         assert code(answer) == (503, "login_unavailable")
         assert answer.headers["retry-after"] == "1"
+
+
+async def test_tries_that_nobody_looked_at_do_not_count(house: House) -> None:
+    house.away = True
+    for _ in range(30):
+        assert code(await house.login()) == (503, "login_unavailable")
+    house.away = False
+    assert (await house.login()).status_code == 200
 
 
 async def test_a_state_that_is_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import mmap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway._core import Segment
 from gateway.control.authority import AuthorityServer
 from gateway.identity.authenticator import Authenticator
 from gateway.identity.authority import AUTHORITY_SOCKET, KeyRecord
@@ -37,7 +35,8 @@ KEY = new_key()
 def record(**changes: Any) -> KeyRecord:
     fields: dict[str, Any] = {
         "digests": [(KEY.digest, None)], "state": "active", "user": "u-1",
-        "scopes": frozenset({"read"}), "expires_s": None, "rate_limit_policy": "gold",
+        "client": "shop", "scopes": frozenset({"read"}), "expires_s": None,
+        "rate_limit_policy": "gold",
     } | changes  # fmt: skip
     return KeyRecord(**fields)
 
@@ -106,18 +105,11 @@ async def control(tmp_path: Path) -> AsyncIterator[Control]:
 
 
 @pytest.fixture
-def segment() -> Segment:
-    return Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
-
-
-@pytest.fixture
-async def make(tmp_path: Path, segment: Segment) -> AsyncIterator[Callable[..., Authenticator]]:
+async def make(tmp_path: Path) -> AsyncIterator[Callable[..., Authenticator]]:
     made: list[Authenticator] = []
 
     def start(on_change: Callable[[], None] = lambda: None, wait_s: float = 2.0) -> Authenticator:
-        made.append(
-            Authenticator(tmp_path, segment, on_change, clock=lambda: float(NOW), wait_s=wait_s)
-        )
+        made.append(Authenticator(tmp_path, on_change, clock=lambda: float(NOW), wait_s=wait_s))
         made[-1].start()
         return made[-1]
 
@@ -205,21 +197,6 @@ async def test_a_key_that_cannot_be_asked_for(control: Control, make: Make) -> N
     assert await make().authenticate("jwt", token, "") == "authentication_unavailable"
 
 
-async def test_revoked_in_the_segment(control: Control, make: Make, segment: Segment) -> None:
-    authenticator = make()
-    segment.revoke("session", "s-1", NOW + 900, NOW + 900, NOW)
-    assert await authenticator.authenticate("jwt", own_token(), "") == "token_revoked"
-    assert isinstance(
-        await authenticator.authenticate("jwt", own_token(sessionId="s-2"), ""), Caller
-    )
-    segment.revoke("user", "u-1", NOW - 30, NOW + 900, NOW)
-    assert (
-        await authenticator.authenticate("jwt", own_token(sessionId="s-2"), "") == "token_revoked"
-    )
-    later = own_token(sessionId="s-2", iat=NOW - 30)
-    assert isinstance(await authenticator.authenticate("jwt", later, ""), Caller)
-
-
 async def test_revocations_that_are_not_heard_of(control: Control, make: Make) -> None:
     control.revocations_known = False
     authenticator = make()
@@ -241,7 +218,8 @@ async def test_a_bound_token_needs_its_client(control: Control, make: Make) -> N
 async def test_api_keys(control: Control, make: Make) -> None:
     found = await make().authenticate("api_key", KEY.text.encode(), "")
     assert isinstance(found, Caller)
-    assert (found.key, found.user, found.rate_limit_policy) == (KEY.id, "u-1", "gold")
+    assert (found.key, found.user, found.client) == (KEY.id, "u-1", "shop")
+    assert found.rate_limit_policy == "gold"
     assert (found.issued_s, found.expires_s) == (NOW, NOW + 60)
 
 

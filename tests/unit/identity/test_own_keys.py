@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.identity.own_keys import OwnKeys, Rotation
+from gateway.identity.public_keys import KeptKeys
 from gateway.store.errors import StoreUnavailable
 from gateway.store.store import Store
 
@@ -91,3 +92,24 @@ async def test_an_outage_of_the_store_leaves_the_ring_as_it_is(store: Store, clo
     with pytest.raises(StoreUnavailable):
         await keys.load(RULES)
     assert keys.active(int(time.time() + START)).algorithm == "ES256"
+
+
+async def test_a_start_without_the_store_knows_the_public_keys(
+    store: Store, clock: Clock, tmp_path: Path
+) -> None:
+    def away() -> Store:
+        raise StoreUnavailable("away")
+
+    first = OwnKeys(lambda: store, clock, KeptKeys(tmp_path, "url"))
+    await first.load(RULES)
+    clock.now += 86_400
+    await first.load(RULES)
+    second = OwnKeys(away, clock, KeptKeys(tmp_path, "url"))
+    assert second.jwks() == first.jwks()
+    with pytest.raises(StoreUnavailable):
+        await second.load(RULES)
+    with pytest.raises(LookupError):
+        second.active(int(clock.now))
+    assert len(second.jwks()) == 2
+    clock.now += 600 + 930  # the older one is retired, whether or not anybody can be asked
+    assert len(second.jwks()) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway._core import Segment
+from gateway.identity.deny_list import DenyList
 from gateway.identity.revocation import Revoker
 from gateway.state.interface import Revocation
 from gateway.state.local import LocalState
@@ -96,3 +97,14 @@ async def test_what_other_processes_end_in_the_store(segment: Segment, store: St
         await store.sessions.revoke(name, datetime.now(UTC))
         await revoker.follow_store(store, (await store.changes.current()).sessions)
         assert is_revoked(segment, name)
+
+
+async def test_what_was_known_holds_after_a_start(segment: Segment, tmp_path: Path) -> None:
+    path = tmp_path / "revoked"
+    before = Revoker(segment, LocalState(), lambda: LIFE_S, deny_list=DenyList(path))
+    await before.sessions(["a"])
+    fresh = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
+    after = Revoker(fresh, LocalState(), lambda: LIFE_S, deny_list=DenyList(path))
+    assert is_revoked(fresh, "a")
+    assert not is_revoked(fresh, "b")
+    assert not after.has_followed_store

@@ -5,25 +5,58 @@ import mmap
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from redis.asyncio import Redis
 
 from gateway._core import Limits, Segment
+from gateway.cext.lane import number_of_lane
 from gateway.config.state import State
 from gateway.limits.connect import connect_limits
-from gateway.limits.questions import Answer
 from gateway.limits.store import LimitStore
 from tests.servers.redis import RedisServer
+from tests.servers.redis_modes import Sentinel, start_cluster
+
+if TYPE_CHECKING:
+    from gateway.cext.lane import Question
+
+
+Terms = tuple[str, int, int, int]
+
+
+def bucket(limit: int = 10, period_ms: int = 60_000, burst: int | None = None) -> Terms:
+    return ("token_bucket", limit, period_ms, burst or limit)
+
+
+def sliding(limit: int = 10, period_ms: int = 60_000) -> Terms:
+    return ("sliding_window", limit, period_ms, limit)
+
+
+def fixed(limit: int = 10, period_ms: int = 60_000) -> Terms:
+    return ("fixed_window", limit, period_ms, limit)
+
+
+KINDS = {"bucket": bucket, "sliding": sliding, "fixed": fixed}
+KEY = "rate_limit:user:a:p"
+
+
+class Answer(NamedTuple):
+    """What the script says about one question."""
+
+    allowed: int
+    remaining: int
+    reset_ms: int
+    retry_ms: int
 
 
 @dataclass
 class Allowed:
-    limit: int = 10
-    period_ms: int = 60_000
-    burst: int = 10
-    lease: int = 0
-    rule: int = 0
+    """What a plan says about a lease."""
+
+    kind: Terms
+    lease: int
     lease_rule: int = 0
 
 
@@ -31,11 +64,11 @@ class Allowed:
 class Seen:
     """What a store tells its worker."""
 
-    states: list[tuple[bool, int]] = field(default_factory=list)
+    states: list[tuple[bool, bool, int]] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
 
-    def limit_store_is(self, away: bool, hosts: int) -> None:
-        self.states.append((away, hosts))
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
+        self.states.append((away, whole, hosts))
 
     def add(self, counter: str, delta: int) -> None:
         self.counters[counter] = self.counters.get(counter, 0) + delta
@@ -50,10 +83,11 @@ def redis(redis_server: Callable[..., RedisServer]) -> RedisServer:
 async def make_store(redis: RedisServer) -> AsyncIterator[Callable[..., LimitStore]]:
     made: list[LimitStore] = []
 
-    def make(wait: str = "5s") -> LimitStore:
+    def make(wait: str = "5s", url: str = redis.url) -> LimitStore:
         segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
-        store = connect_limits(State(url=redis.url, limit_timeout=wait), segment, Seen())
+        store = connect_limits(State(url=url, limit_timeout=wait), segment, Seen())
         assert store is not None
+        store.start()
         made.append(store)
         return store
 
@@ -62,84 +96,125 @@ async def make_store(redis: RedisServer) -> AsyncIterator[Callable[..., LimitSto
         await store.close()
 
 
+async def ask_all(store: LimitStore, questions: "list[Question]") -> list[Answer] | None:
+    """Questions about keys of one lane, all or nothing."""
+    lane = store.lanes[number_of_lane(questions[0][0], len(store.lanes))]
+    if lane.away:
+        return None
+    future: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
+    lane.ask(questions, future.set_result)
+    flat = await future
+    return None if flat is None else [Answer(*row) for row in zip(*[iter(flat)] * 4, strict=True)]
+
+
 async def ask(
-    store: LimitStore, allowed: Allowed, algorithm: str = "token_bucket", weight: int = 1
+    store: LimitStore, terms: Terms, weight: int = 1, key: str = KEY, mode: int = 1
 ) -> Answer:
-    answers = await store.decide([("p", algorithm, "user:a", allowed, weight, True)])
+    answers = await ask_all(store, [(key, terms, weight, mode)])
     assert answers is not None
     return answers[0]
 
 
+def seen_by(store: LimitStore) -> Seen:
+    seen = store._metrics
+    assert isinstance(seen, Seen)
+    return seen
+
+
 @pytest.mark.parametrize("limit", [10, 1500])
-@pytest.mark.parametrize("algorithm", ["token_bucket", "sliding_window", "fixed_window"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_two_stores_give_the_limit_and_no_more(
-    make_store: Callable[..., LimitStore], algorithm: str, limit: int
+    make_store: Callable[..., LimitStore], kind: str, limit: int
 ) -> None:
     stores = make_store(), make_store()
-    allowed = Allowed(limit, 3_600_000, limit)
-    asked = (ask(stores[call % 2], allowed, algorithm) for call in range(limit + 100))
+    terms = KINDS[kind](limit, 3_600_000)
+    asked = (ask(stores[call % 2], terms) for call in range(limit + 100))
     answers = await asyncio.gather(*asked)
     assert sum(answer.allowed for answer in answers) == limit
-    last = await ask(stores[0], allowed, algorithm)
+    last = await ask(stores[0], terms)
     assert last.remaining == 0
     assert 0 < last.retry_ms <= last.reset_ms <= 2 * 3_600_000
 
 
-@pytest.mark.parametrize("algorithm", ["token_bucket", "sliding_window", "fixed_window"])
-async def test_what_was_used_comes_back(
-    make_store: Callable[..., LimitStore], algorithm: str
-) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_was_used_comes_back(make_store: Callable[..., LimitStore], kind: str) -> None:
     store = make_store()
-    allowed = Allowed(2, 300, 2)
-    assert [(await ask(store, allowed, algorithm)).allowed for _ in range(3)] == [1, 1, 0]
-    refused = await ask(store, allowed, algorithm)
+    terms = KINDS[kind](2, 300)
+    assert [(await ask(store, terms)).allowed for _ in range(3)] == [1, 1, 0]
+    refused = await ask(store, terms)
     await asyncio.sleep(refused.retry_ms / 1000 + 0.01)
-    assert (await ask(store, allowed, algorithm)).allowed == 1
+    assert (await ask(store, terms)).allowed == 1
 
 
 async def test_a_refusal_takes_nothing_of_the_others(make_store: Callable[..., LimitStore]) -> None:
     store = make_store()
-    wide, narrow = Allowed(limit=10), Allowed(limit=1, burst=1)
-    questions = [
-        ("wide", "token_bucket", "user:a", wide, 1, True),
-        ("narrow", "sliding_window", "ip:192.0.2.1", narrow, 1, True),
+    questions: list[Question] = [
+        ("rate_limit:user:a:wide", bucket(10), 1, 1),
+        ("rate_limit:sliding:ip:192.0.2.1:narrow", sliding(1), 1, 1),
     ]
     for _ in range(5):
-        answers = await store.decide(questions)  # type: ignore[arg-type]
+        answers = await ask_all(store, questions)
     assert answers is not None
     assert [answer.allowed for answer in answers] == [1, 0]
     assert answers[0].remaining == 9
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_given_back_may_be_had_again(
+    make_store: Callable[..., LimitStore], kind: str
+) -> None:
+    store = make_store()
+    limit = 5 if kind == "sliding" else 2000
+    terms = KINDS[kind](limit, 3_600_000)
+    assert (await ask(store, terms, limit)).remaining == 0
+    back: Any = terms
+    if kind == "sliding":
+        # The first call of the first lane, the first question in it.
+        back = (*terms[:3], f"{store._dispatchers[0]._nonce}:1:1")
+    await ask(store, back, -3, mode=2)
+    assert [(await ask(store, terms)).allowed for _ in range(4)] == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_debt_is_paid_by_later_requests(
+    make_store: Callable[..., LimitStore], kind: str
+) -> None:
+    store = make_store()
+    terms = KINDS[kind](10, 400)
+    await ask(store, terms, 1_000_000, mode=2)
+    refused = await ask(store, terms)
+    assert (refused.allowed, refused.remaining) == (0, 0)
+    assert refused.retry_ms <= 2 * 400, "as much again at most: who owes can come back"
+    await asyncio.sleep(1.0)
+    assert (await ask(store, terms)).allowed == 1
+
+
 async def test_all_that_waits_is_one_call(make_store: Callable[..., LimitStore]) -> None:
     store = make_store()
-    await asyncio.gather(*(ask(store, Allowed(limit=1000, burst=1000)) for _ in range(500)))
-    seen = store._metrics
-    assert isinstance(seen, Seen)
-    assert seen.counters["rate_limit_store_calls_total"] <= 4
+    await asyncio.gather(*(ask(store, bucket(1000)) for _ in range(500)))
+    assert seen_by(store).counters["rate_limit_store_calls_total"] <= 4
 
 
-async def test_the_keys_are_those_of_the_guide(
+async def test_every_key_ends_by_itself(
     make_store: Callable[..., LimitStore], redis: RedisServer
 ) -> None:
     store = make_store()
-    for algorithm in ("token_bucket", "sliding_window", "fixed_window"):
-        await ask(store, Allowed(), algorithm)
-    keys = {key.decode() for key in await store._redis.keys("rate_limit:*")}
-    assert keys >= {
-        "rate_limit:user:a:p",
-        "rate_limit:sliding:user:a:p",
-        "rate_limit:fixed:user:a:p",
-    }
-    ttls = [await store._redis.pttl(key) for key in keys]
-    assert min(ttls) > 0, "every key ends by itself"
+    for number, kind in enumerate(KINDS.values()):
+        await ask(store, kind(), key=f"{KEY}:{number}")
+    async with Redis.from_url(redis.url) as client:
+        keys = await client.keys("rate_limit:user:*")
+        assert len(keys) == 3
+        assert min([await client.pttl(key) for key in keys]) > 0
 
 
-async def test_flushed_scripts_are_loaded_again(make_store: Callable[..., LimitStore]) -> None:
+async def test_flushed_scripts_are_loaded_again(
+    make_store: Callable[..., LimitStore], redis: RedisServer
+) -> None:
     store = make_store()
-    await ask(store, Allowed())
-    await store._redis.script_flush()
-    assert (await ask(store, Allowed())).remaining == 8
+    await ask(store, bucket())
+    async with Redis.from_url(redis.url) as client:
+        await client.script_flush()
+    assert (await ask(store, bucket())).remaining == 8
     assert not store.away
 
 
@@ -148,48 +223,108 @@ async def test_away_and_back(
     make_store: Callable[..., LimitStore], redis: RedisServer, how: str
 ) -> None:
     store = make_store("50ms")
-    store.start()
-    await ask(store, Allowed())
+    await ask(store, bucket())
     getattr(redis, how)()
     begin = time.monotonic()
-    question = ("p", "token_bucket", "user:a", Allowed(), 1, True)
-    answers = await asyncio.gather(*(store.decide([question]) for _ in range(20)))
+    question = (KEY, bucket(), 1, 1)
+    answers = await asyncio.gather(*(ask_all(store, [question]) for _ in range(20)))
     assert answers == [None] * 20
     assert time.monotonic() - begin < 0.25
-    begin = time.monotonic()
-    assert await store.decide([question]) is None
-    assert time.monotonic() - begin < 0.01, "nobody waits while it is away"
     await asyncio.to_thread(redis.start if how == "kill" else redis.thaw)
     begin = time.monotonic()
-    while store.away:
+    back = False
+    while not back:
         await asyncio.sleep(0.01)
         assert time.monotonic() - begin < 1
+        back = not store.away
     # What a frozen one was asked counts there when it thaws; its late answer is nobody's.
-    answer = await ask(store, Allowed(), "fixed_window")
+    answer = await ask(store, fixed(), key="rate_limit:fixed:user:a:p")
     assert (answer.allowed, answer.remaining) == (1, 9)
-    seen = store._metrics
-    assert isinstance(seen, Seen)
-    assert [away for away, _ in seen.states][-1] is False
-    assert (True, 1) in seen.states
+    states = seen_by(store).states
+    assert [away for away, *_ in states][-1] is False
+    assert (True, False, 1) in states
 
 
 async def test_hosts_are_counted(make_store: Callable[..., LimitStore]) -> None:
     stores = [make_store() for _ in range(3)]
-    for store in stores:
-        store.start()
-    await asyncio.sleep(1.3)
-    seen: Any = stores[0]._metrics
-    assert seen.states[-1] == (False, 3)
+    await asyncio.sleep(1.6)
+    assert seen_by(stores[0]).states[-1] == (False, True, 3)
 
 
 async def test_a_lease_is_tokens_in_the_segment(make_store: Callable[..., LimitStore]) -> None:
     stores = make_store(), make_store()
-    allowed = Allowed(limit=100, period_ms=3_600_000, burst=100, lease=30, lease_rule=0)
+    allowed = Allowed(bucket(100, 3_600_000), 30)
     passed = 0
     for _ in range(8):
         for store in stores:
             limits = Limits([("lease", 30, 0, 0)])
-            assert await store.lease([(limits, "p", "user:a", allowed, 77, 1)])
+            assert await store.lease([(limits, KEY, allowed, 77, 1)])
             while limits.acquire(store._segment, [(0, 77, 1, True)], time.monotonic_ns())[0]:
                 passed += 1
     assert passed == 100
+
+
+async def test_who_is_quiet_gives_his_lease_back(
+    make_store: Callable[..., LimitStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.limits.store.RETURN_S", 0.1)
+    store = make_store()
+    limits = Limits([("lease", 30, 0, 0)])
+    allowed = Allowed(bucket(100, 3_600_000), 30)
+    assert await store.lease([(limits, KEY, allowed, 77, 1)])
+    assert limits.acquire(store._segment, [(0, 77, 10, True)], time.monotonic_ns())[0]
+    assert (await ask(store, bucket(100, 3_600_000), 0)).remaining == 70
+    await asyncio.sleep(0.3)
+    assert (await ask(store, bucket(100, 3_600_000), 0)).remaining == 90
+    assert not limits.acquire(store._segment, [(0, 77, 1, True)], time.monotonic_ns())[0]
+    counters = seen_by(store).counters
+    assert counters["rate_limit_lease_tokens_granted_total"] == 30
+    assert counters["rate_limit_lease_tokens_returned_total"] == 20
+
+
+async def test_who_ends_gives_his_lease_back(make_store: Callable[..., LimitStore]) -> None:
+    ends, stays = make_store(), make_store()
+    allowed = Allowed(bucket(100, 3_600_000), 30)
+    limits = Limits([("lease", 30, 0, 0)])
+    assert await ends.lease([(limits, KEY, allowed, 77, 1)])
+    assert (await ask(stays, bucket(100, 3_600_000), 0)).remaining == 70
+    await ends.close()
+    assert (await ask(stays, bucket(100, 3_600_000), 0)).remaining == 100
+
+
+async def test_a_cluster_has_a_lane_for_each_tag(tmp_path: Path) -> None:
+    node = start_cluster(tmp_path)
+    try:
+        store = connect_limits(
+            State(url=f"redis+cluster://127.0.0.1:{node.port}", limit_timeout="5s"),
+            Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True),
+            Seen(),
+        )
+        assert store is not None
+        store.start()
+        terms = bucket(3, 3_600_000)
+        keys = [f"rate_limit:user:{number}:p" for number in range(40)]
+        answers = await asyncio.gather(*(ask(store, terms, key=key) for key in keys * 4))
+        assert [answer.allowed for answer in answers] == [1] * 120 + [0] * 40
+        async with Redis(host="127.0.0.1", port=node.port, decode_responses=True) as client:
+            found = set(await client.keys("rate_limit:user:*"))
+        assert found == {f"{key}:{{{number_of_lane(key, 16)}}}" for key in keys}
+        await store.close()
+    finally:
+        node.close()
+
+
+async def test_sentinel_names_the_primary(redis: RedisServer, tmp_path: Path) -> None:
+    sentinel = Sentinel(tmp_path, redis)
+    try:
+        store = connect_limits(
+            State(url=f"redis+sentinel://127.0.0.1:{sentinel.port}/primary", limit_timeout="5s"),
+            Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True),
+            Seen(),
+        )
+        assert store is not None
+        store.start()
+        assert (await ask(store, bucket())).remaining == 9
+        await store.close()
+    finally:
+        sentinel.close()

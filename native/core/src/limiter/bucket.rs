@@ -65,6 +65,18 @@ impl Bucket {
         }
     }
 
+    /// Takes `weight` whether it is there or not.
+    pub fn charge(self, cell: &Cell, key: u64, weight: u64, now: u64) {
+        let tag = tag_of(key);
+        let most = now + 2 * self.tolerance();
+        let take = |word: u64| {
+            let after = Self::full_at(word, tag, now).saturating_add(weight * self.interval);
+            Some(tagged(after.min(most), tag))
+        };
+        cell.keep_until(most);
+        let _ = cell.words[0].fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+    }
+
     /// Gives back what `acquire` took.
     pub fn refund(self, cell: &Cell, key: u64, weight: u64) {
         let tag = tag_of(key);

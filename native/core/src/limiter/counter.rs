@@ -157,6 +157,19 @@ impl Counter {
         }
     }
 
+    /// Takes `weight` whether it fits or not.
+    pub fn charge(self, cell: &Cell, key: u64, weight: u64, now: u64) {
+        let tag = tag_of(key);
+        let most = (2 * self.limit).min(MAX_COUNT);
+        let take = |word: u64| {
+            let mut window = self.window(word, tag, now);
+            window.count = (window.count + weight).min(most.max(window.count));
+            Some(Self::pack(window, tag))
+        };
+        cell.keep_until(now + 2 * STEPS * self.step);
+        let _ = cell.words[0].fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+    }
+
     /// Gives back what `acquire` took, if its window is still there.
     pub fn refund(self, cell: &Cell, key: u64, weight: u64) {
         let tag = tag_of(key);

@@ -127,6 +127,21 @@ impl Lease {
         store(1, 0);
     }
 
+    /// Takes what has not been used, unless more was granted since: `until` is that of the last grant.
+    pub fn take_back(self, cell: &Cell, key: u64, until: u64, now: u64) -> u64 {
+        let tag = tag_of(key);
+        let newest = until >> STEP_BITS;
+        let take = |word: u64| {
+            let value = untagged(word, tag)?;
+            let tokens = Self::tokens(word, tag, now);
+            let emptied = value & !TOKEN_MASK;
+            (value >> TOKEN_BITS == newest && tokens > 0).then(|| tagged(emptied, tag))
+        };
+        cell.words[0]
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
+            .map_or(0, |word| Self::tokens(word, tag, now))
+    }
+
     /// Gives back what `acquire` took, if it is still good.
     pub fn refund(self, cell: &Cell, key: u64, weight: u64) {
         let tag = tag_of(key);

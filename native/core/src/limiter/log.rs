@@ -135,6 +135,12 @@ impl Log {
         }
     }
 
+    /// Takes `weight` places, or as many as are empty.
+    pub fn charge(self, table: &CellTable<'_>, key: u64, weight: u64, now: u64) {
+        let places = self.places(table, key, now);
+        self.take(&places, weight, now, now + self.window);
+    }
+
     /// Gives back what `acquire` took at the same `now`.
     pub fn refund(self, table: &CellTable<'_>, key: u64, weight: u64, now: u64) {
         Self::release(&self.places(table, key, now), weight, now + self.window);

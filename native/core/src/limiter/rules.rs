@@ -54,6 +54,16 @@ impl Rule {
         }
     }
 
+    fn charge(self, table: &CellTable<'_>, ask: &Ask, now: u64) {
+        let (key, weight) = (ask.key, u64::from(ask.weight));
+        match self {
+            Self::Bucket(bucket) => bucket.charge(table.own(key, now), key, weight, now),
+            Self::Log(log) => log.charge(table, key, weight, now),
+            Self::Counter(counter) => counter.charge(table.own(key, now), key, weight, now),
+            Self::Lease(_) => {} // the store's bucket is charged
+        }
+    }
+
     fn refund(self, table: &CellTable<'_>, ask: &Ask, now: u64) {
         let (key, weight) = (ask.key, u64::from(ask.weight));
         if let Self::Log(log) = self {
@@ -115,6 +125,14 @@ impl Limits {
         allowed
     }
 
+    /// Takes what a request has cost beyond what was asked for, whether it fits or not. What is owed
+    /// is at most as much again as the rule allows: who owes it must be able to come back.
+    pub fn charge(&self, table: &CellTable<'_>, ask: &Ask, now_ns: u64) {
+        if let Some(rule) = self.0.get(ask.rule as usize) {
+            rule.charge(table, ask, now_ns / TICK_NS);
+        }
+    }
+
     /// Gives back what an `acquire` at the same `now_ns` with these answers has taken.
     pub fn refund(&self, table: &CellTable<'_>, asks: &[Ask], quotas: &[Quota], now_ns: u64) {
         self.refund_allowed(table, asks, quotas, now_ns / TICK_NS);
@@ -127,6 +145,22 @@ impl Limits {
                     rule.refund(table, ask, now);
                 }
             }
+        }
+    }
+
+    /// Tokens of a lease that nobody has used, for the store; none if more were granted since.
+    pub fn take_back(
+        &self,
+        table: &CellTable<'_>,
+        rule: usize,
+        key: u64,
+        until_ns: u64,
+        now_ns: u64,
+    ) -> u64 {
+        let (until, now) = (until_ns / TICK_NS, now_ns / TICK_NS);
+        match (self.0.get(rule), table.find(key)) {
+            (Some(Rule::Lease(lease)), Some(cell)) => lease.take_back(cell, key, until, now),
+            _ => 0,
         }
     }
 

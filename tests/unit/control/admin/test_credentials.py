@@ -40,6 +40,7 @@ async def test_a_key_from_creation_to_revocation(admin: Admin) -> None:
         ({"owner": "bob@x.org"}, 404),
         ({"owner": "ann@example.org", "expires_at": "2030-01-01T00:00:00"}, 422),
         ({"owner": "ann@example.org", "rate_limit_policy": "no name"}, 422),
+        ({"owner": "ann@example.org", "client": "none"}, 404),
         ({"owner": "ann@example.org", "id": "mine"}, 422),
         ({"owner": ""}, 422),
     ],
@@ -47,6 +48,13 @@ async def test_a_key_from_creation_to_revocation(admin: Admin) -> None:
 async def test_keys_that_cannot_be(admin: Admin, body: dict[str, str], status: int) -> None:
     await admin.made("/users", USER)
     assert (await admin.call("POST", "/keys", body)).status_code == status
+
+
+async def test_a_key_of_a_client(admin: Admin) -> None:
+    await admin.made("/users", USER)
+    client = await admin.made("/clients", {"name": "shop"})
+    made = await admin.made("/keys", {"owner": "ann@example.org", "client": "shop"})
+    assert (made["client_id"], made["client_name"]) == (client["id"], "shop")
 
 
 async def test_keys_are_listed_with_their_uses(admin: Admin) -> None:

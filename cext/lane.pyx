@@ -1,0 +1,191 @@
+"""Gathers what all requests of a loop turn ask the store into one call of `gateway/limits/decide.lua`.
+
+    judge -> Lane.batch_for -> Batch.put …        as the requests come
+    gateway.limits.dispatcher: Batch.command      one call at a time for each lane
+                               Batch.settle       answers go to `Judgement.take`, or to a callable
+
+A key's lane is a hash of it, the same on all hosts. All keys of a lane end in its hash tag (Redis Cluster
+Specification, "Hash tags"), so a call of its questions concerns one node.
+"""
+
+from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_uint
+from gateway.cext.judgement cimport Judgement
+
+cdef enum:
+    # Questions in one call: Redis is busy with it for some milliseconds, and serves others, too.
+    MAX_BATCH = 256
+
+
+cdef class Batch:
+    def __cinit__(self):
+        self.askers = []
+
+    def __dealloc__(self):
+        buffer_free(&self.keys)
+        buffer_free(&self.arguments)
+
+    cdef void open(self, asker, uint32_t questions) noexcept:
+        """All or nothing: the next `questions` belong together."""
+        self.askers.append(asker)
+        put_number(&self.arguments, questions)
+
+    cdef void put(self, const char* key, size_t size, bytes tag, bytes terms, int64_t weight,
+                  AskMode mode) noexcept:
+        """`terms`: kind, limit, period and burst as the script takes them, encoded."""
+        self.questions += 1
+        put_head(&self.keys, size + len(tag))
+        buffer_put(&self.keys, key, size)
+        buffer_put(&self.keys, <const char*>tag, len(tag))
+        buffer_put(&self.keys, b"\r\n", 2)
+        buffer_put(&self.arguments, <const char*>terms, len(terms))
+        put_number(&self.arguments, weight)
+        put_number(&self.arguments, mode)
+
+    def command(self, bytes sha, str name) -> bytes:
+        """The call of the script that has this hash; `name` is a text that no other call has."""
+        cdef Buffer out = Buffer(NULL, 0, 0)
+        cdef bytes text = name.encode()
+        self.name = name
+        buffer_put(&out, b"*", 1)
+        buffer_put_uint(&out, 5 + self.questions + len(self.askers) + 6 * self.questions)
+        buffer_put(&out, b"\r\n$7\r\nEVALSHA\r\n", 15)
+        put_text(&out, sha)
+        put_number(&out, self.questions)
+        buffer_put(&out, self.keys.data, self.keys.size)
+        put_text(&out, text)
+        put_number(&out, len(self.askers))
+        buffer_put(&out, self.arguments.data, self.arguments.size)
+        written = out.data[:out.size]
+        buffer_free(&out)
+        return written
+
+    def settle(self, list answers) -> None:
+        """`answers`: four numbers for each question. ValueError if they are not that many."""
+        cdef Py_ssize_t at = 0
+        if len(answers) != 4 * self.questions:
+            raise ValueError("the script's answer does not fit the questions")
+        for asker in self.askers:
+            if isinstance(asker, Judgement):
+                at = (<Judgement>asker).take(self.lane, self.name, answers, at)
+            else:
+                answered, questions = asker
+                answered(answers[at:at + 4 * questions])
+                at += 4 * questions
+        self.resolve()
+
+    def give_up(self) -> None:
+        """There will be no answer."""
+        for asker in self.askers:
+            if isinstance(asker, Judgement):
+                (<Judgement>asker).lose()
+            else:
+                asker[0](None)
+        self.resolve()
+
+    cdef void resolve(self) noexcept:
+        askers, self.askers = self.askers, []
+        for asker in askers:
+            if isinstance(asker, Judgement):
+                (<Judgement>asker).resolve()
+
+
+cdef class Lane:
+    def __init__(self, uint32_t number, bytes tag, on_work):
+        """`on_work` is called without arguments."""
+        self.number = number
+        self.tag = tag
+        self.on_work = on_work
+        self.batches = []
+
+    @property
+    def waits(self):
+        """Whether a batch has not been taken."""
+        return len(self.batches) > 0
+
+    cdef Batch batch_for(self, uint32_t questions):
+        """The batch that takes so many more."""
+        cdef Batch batch
+        if self.batches:
+            batch = <Batch>self.batches[len(self.batches) - 1]
+            if batch.questions + questions <= MAX_BATCH:
+                return batch
+        else:
+            self.on_work()
+        batch = Batch()
+        batch.lane = self.number
+        self.batches.append(batch)
+        return batch
+
+    def take(self) -> Batch | None:
+        """The batch that has waited for longest."""
+        return self.batches.pop(0) if self.batches else None
+
+    def ask(self, list questions, answered) -> None:
+        """Questions that are not a request's, all or nothing. `answered` gets four numbers for each, or None.
+
+        A question: key, terms (kind, limit, period in ms, burst), weight, and 1 if it is enforced, 0 if it is
+        only counted, 2 if it is taken whether it fits or not; then a weight below 0 gives back.
+        """
+        cdef Batch batch = self.batch_for(<uint32_t>len(questions))
+        cdef bytes text
+        batch.open((answered, len(questions)), <uint32_t>len(questions))
+        for key, terms, weight, mode in questions:
+            text = key.encode()
+            batch.put(text, len(text), self.tag, encoded(terms), weight, mode)
+
+
+cdef uint32_t lane_number(const char* key, size_t size, uint32_t lanes) noexcept:
+    """FNV-1a (Fowler, Noll, Vo): fixed, since all hosts must agree."""
+    cdef uint32_t hash = 2166136261
+    cdef size_t i
+    if lanes < 2:
+        return 0
+    for i in range(size):
+        hash = (hash ^ <unsigned char>key[i]) * 16777619
+    return hash % lanes
+
+
+cpdef uint32_t number_of_lane(str key, uint32_t lanes):
+    """The lane of a key."""
+    cdef bytes text = key.encode()
+    return lane_number(text, len(text), lanes)
+
+
+cdef bytes encoded(tuple terms):
+    """Values as bulk strings (RESP 2)."""
+    cdef Buffer out = Buffer(NULL, 0, 0)
+    for term in terms:
+        put_text(&out, str(term).encode())
+    written = out.data[:out.size]
+    buffer_free(&out)
+    return written
+
+
+cdef inline void put_head(Buffer* out, size_t size) noexcept:
+    buffer_put(out, b"$", 1)
+    buffer_put_uint(out, size)
+    buffer_put(out, b"\r\n", 2)
+
+
+cdef inline void put_text(Buffer* out, bytes text) noexcept:
+    put_head(out, len(text))
+    buffer_put(out, <const char*>text, len(text))
+    buffer_put(out, b"\r\n", 2)
+
+
+cdef void put_number(Buffer* out, int64_t value) noexcept:
+    cdef char digits[24]
+    cdef int at = 24
+    cdef uint64_t rest = <uint64_t>(-value if value < 0 else value)
+    while True:
+        at -= 1
+        digits[at] = 48 + <char>(rest % 10)
+        rest //= 10
+        if rest == 0:
+            break
+    if value < 0:
+        at -= 1
+        digits[at] = 45
+    put_head(out, 24 - at)
+    buffer_put(out, digits + at, 24 - at)
+    buffer_put(out, b"\r\n", 2)

@@ -1,0 +1,198 @@
+"""Sends the questions of one lane to its node, one call at a time, and looks after the connection.
+
+While the node is away nobody waits for it. One try each `PROBE_S` finds out that it is back.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import hiredis
+from redis.exceptions import RedisError
+
+from gateway.limits.link import Link, packed
+
+if TYPE_CHECKING:
+    from gateway.cext.lane import Batch, Lane
+
+__all__ = ["FAILURES", "Dispatcher", "Metrics"]
+
+SCRIPT = (Path(__file__).parent / "decide.lua").read_text()
+PROBE_S = 0.25
+"""Between two tries to reach Redis again: back to exact well within a second."""
+FINISH_POLL_S = 0.001
+LOAD = packed("SCRIPT", "LOAD", SCRIPT)
+FAILURES = (RedisError, OSError, TimeoutError, ValueError)
+
+Connect = Callable[[], Awaitable[Link]]
+
+log = logging.getLogger(__name__)
+
+
+class Metrics(Protocol):
+    """What the store tells its worker."""
+
+    def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
+        """Whether all of it is away, or nothing, and how many hosts share the limits."""
+
+    def add(self, counter: str, delta: int) -> None:
+        """Raise a counter of the segment."""
+
+
+class Dispatcher:
+    """One lane's way to its node."""
+
+    def __init__(
+        self,
+        lane: "Lane",
+        connect: Connect,
+        metrics: Metrics,
+        on_change: Callable[[str], None],
+        *,
+        nonce: str,
+        wait_s: float,
+        connect_s: float,
+    ) -> None:
+        """``nonce``: a text that no other dispatcher has. An answer later than `wait_s` is lost.
+
+        `on_change` is told when the node goes away, with the reason, and with "" when it is back.
+        """
+        self.lane = lane
+        self.link: Link | None = None
+        """None while the node is away."""
+        self._connect = connect
+        self._metrics = metrics
+        self._on_change = on_change
+        self._nonce = nonce
+        self._wait_s = wait_s
+        self._connect_s = connect_s
+        self._calls = 0
+        self._sha = b""
+        self._asked: Batch | None = None
+        self._began_ns = 0
+        self._patience: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        """Something waits: send it at the end of this loop turn, with what comes until then."""
+        asyncio.get_running_loop().call_soon(self._send)
+
+    async def run(self) -> None:
+        """Connect, and connect again, until cancelled."""
+        patience = asyncio.get_running_loop().call_later(self._wait_s, self._not_yet)
+        while True:
+            try:
+                async with asyncio.timeout(self._connect_s):
+                    link = await self._connect()
+                    self._sha = await link.ask("SCRIPT", "LOAD", SCRIPT)
+            except FAILURES as error:
+                self.lose(error)
+            else:
+                patience.cancel()
+                self._found(link)
+                await link.closed
+                self.lose(ConnectionResetError("the connection is lost"))
+            await asyncio.sleep(PROBE_S)
+
+    async def finish(self) -> None:
+        """Until nothing waits, or the node is away."""
+        while self.link is not None and (self._asked is not None or self.lane.waits):
+            await asyncio.sleep(FINISH_POLL_S)
+
+    def close(self) -> None:
+        """Whoever waits decides alone."""
+        link, self.link = self.link, None
+        self.lane.away = True
+        if link is not None:
+            link.close()
+        self._give_up()
+
+    def lose(self, error: Exception) -> None:
+        """The node does not answer, or not in time."""
+        link, self.link = self.link, None
+        if not self.lane.away:
+            self.lane.away = True
+            self._on_change(str(error) or type(error).__name__)
+        if link is not None:
+            link.close()
+        self._give_up()
+
+    def _not_yet(self) -> None:
+        if self.link is None:
+            self.lose(TimeoutError("it cannot be reached"))
+
+    def _found(self, link: Link) -> None:
+        self.link = link
+        if self.lane.away:
+            self.lane.away = False
+            self._on_change("")
+        self._send()
+
+    def _send(self) -> None:
+        if self._asked is not None or self.link is None:
+            return
+        batch = self.lane.take()
+        if batch is None:
+            return
+        self._call(self.link, batch)
+
+    def _call(self, link: Link, batch: "Batch") -> None:
+        self._calls += 1
+        self._asked = batch
+        self._began_ns = time.perf_counter_ns()
+        command = batch.command(self._sha, f"{self._nonce}:{self._calls}")
+        self._patience = asyncio.get_running_loop().call_later(self._wait_s, self._too_late)
+        link.send(command, self._answered)
+
+    def _too_late(self) -> None:
+        self._count(failed=True)
+        self.lose(TimeoutError("it did not answer in time"))
+
+    def _answered(self, answer: Any) -> None:
+        batch, self._asked = self._asked, None
+        if self._patience is not None:
+            self._patience.cancel()
+        if batch is None:
+            return
+        if self.link is not None and is_unknown_script(answer):
+            self.link.send(LOAD, ignore)
+            self._call(self.link, batch)
+            return
+        try:
+            if not isinstance(answer, list):
+                # Of a cluster: MOVED, another node has our keys now. Connecting anew finds it.
+                raise RedisError(str(answer or "the connection is lost"))
+            batch.settle(answer)
+        except FAILURES as error:
+            batch.give_up()
+            self._count(failed=True)
+            self.lose(error)
+        else:
+            self._count()
+            self._send()
+
+    def _count(self, *, failed: bool = False) -> None:
+        elapsed_us = (time.perf_counter_ns() - self._began_ns) // 1000
+        self._metrics.add("rate_limit_store_calls_total", 1)
+        self._metrics.add("rate_limit_store_microseconds_total", elapsed_us)
+        if failed:
+            self._metrics.add("rate_limit_store_failures_total", 1)
+
+    def _give_up(self) -> None:
+        batch, self._asked = self._asked, None
+        if self._patience is not None:
+            self._patience.cancel()
+        while batch is not None or (batch := self.lane.take()) is not None:
+            batch.give_up()
+            batch = None
+
+
+def ignore(answer: Any) -> None:
+    """The next answer shows whether it worked."""
+
+
+def is_unknown_script(answer: Any) -> bool:
+    """Redis was restarted, or its scripts were flushed."""
+    return isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT")
