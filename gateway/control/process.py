@@ -33,7 +33,7 @@ from gateway.telemetry import log as application_log
 from gateway.telemetry.metrics import Family
 from gateway.upstreams.canary import CanaryWatch
 from gateway.upstreams.health import HealthChecks
-from gateway.upstreams.shared_breakers import SharedBreakers
+from gateway.control.shared_breakers import SharedBreakers
 
 if TYPE_CHECKING:
     from gateway._core import Segment

@@ -11,7 +11,7 @@ import pytest
 from gateway._core import Breaker, Segment
 from gateway.state.interface import StateUnavailable
 from gateway.state.local import LocalState
-from gateway.upstreams.shared_breakers import CLOSED, SharedBreaker, SharedBreakers
+from gateway.control.shared_breakers import CLOSED, SharedBreaker, SharedBreakers
 
 RULES = {
     "window_ms": 1000, "min_requests": 1, "failure_permille": 500, "open_for_ms": 400,
@@ -106,7 +106,7 @@ class Host:
         ticket, _, _ = self.breaker.admit(now_ms)
         if ticket is None:
             return False
-        self.breaker.report(ticket, outcome, now_ms, 0)  # type: ignore[arg-type]
+        self.breaker.report(ticket, outcome, now_ms, 0)
         return True
 
 
@@ -134,7 +134,7 @@ def test_one_opens_the_others_follow_and_come_back_by_themselves() -> None:
         assert three.ask("failure")
         await three.look()
         await two.look()
-        assert two.breaker.state == "open", "a finding of its own"
+        assert two.segment.breaker(two.label)[0] == "open", "a finding of its own"
 
     asyncio.run(scene())
 
@@ -194,7 +194,7 @@ class Away(LocalState):
 
 
 def test_without_redis_each_goes_by_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.upstreams.shared_breakers.LOOK_S", 0.01)
+    monkeypatch.setattr("gateway.control.shared_breakers.LOOK_S", 0.01)
 
     async def until(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(2):
