@@ -47,6 +47,7 @@ cdef class Judgement:
     cdef void refund(self, Exchange exchange) noexcept
     cdef Code conclude(self, Exchange exchange) noexcept
     cdef void count_answer(self, Exchange exchange, size_t i) noexcept
+    cdef void note_caller(self, Exchange exchange, RateLimit limit) noexcept
     cdef bint is_tighter(self, size_t i, size_t than) noexcept
     cdef void wait(self, Exchange exchange) noexcept
     cdef void ask_store(self) noexcept

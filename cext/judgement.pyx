@@ -24,6 +24,7 @@ from gateway.cext.native cimport (
 from gateway.cext.rate_limit cimport (
     FAIL_ALLOW,
     FAIL_DENY,
+    KEY_API_KEY,
     MODE_EXACT,
     MODE_LEASED,
     MODE_MEMORY,
@@ -46,6 +47,8 @@ cdef enum:
     CONCURRENT_RETRY_S = 1
     # How often a request asks for a lease that others use up before it: then it is refused.
     LEASE_ATTEMPTS = 3
+    # Callers of one second that are told apart; more are not counted by name.
+    MAX_REFUSED = 1000
 
 # The cell of a lease beside that of the same caller's local bucket
 cdef uint64_t LEASE_KEY = 0x5555555555
@@ -180,11 +183,25 @@ cdef class Judgement:
     cdef void count_answer(self, Exchange exchange, size_t i) noexcept:
         cdef uint32_t counter = GW_RATE_LIMIT_ALLOWED_TOTAL
         if not self.quotas[i].allowed:
-            counter = GW_RATE_LIMIT_EXCEEDED_TOTAL if self.asks[i].enforced else GW_RATE_LIMIT_DRY_RUN_TOTAL
+            counter = GW_RATE_LIMIT_DRY_RUN_TOTAL
+            if self.asks[i].enforced:
+                counter = GW_RATE_LIMIT_EXCEEDED_TOTAL
+                self.note_caller(exchange, <RateLimit>self.limits[i])
         elif not self.allowed:
             return
         gw_metrics_limit_add(exchange.worker.region, (<RateLimit>self.limits[i]).label,
                              exchange.route.label, counter, 1)
+
+    cdef void note_caller(self, Exchange exchange, RateLimit limit) noexcept:
+        """Who was refused, if a credential says so: addresses and fields are anybody's to choose."""
+        cdef dict refused = exchange.worker.refused
+        if exchange.principal is None or limit.key > KEY_API_KEY:
+            return
+        scratch.size = 0
+        limit.put_who(exchange, &scratch)
+        who = (limit.name, scratch.data[:scratch.size].decode())
+        if who in refused or len(refused) < MAX_REFUSED:
+            refused[who] = refused.get(who, 0) + 1
 
     cdef bint is_tighter(self, size_t i, size_t than) noexcept:
         """A refusal before what is allowed, the longest wait before others, then the smallest part left."""

@@ -24,6 +24,7 @@ cdef class Worker:
     cdef object authenticator       # (kind, credential, peer, fingerprint) -> awaitable, or None
     cdef Credentials credentials
     cdef list used                  # principals with an API key that have been used since the last report
+    cdef dict refused               # (policy, caller) -> refusals since the last report
     cdef Clock clock
     cdef Poller poller
     cdef Listener listener          # or None

@@ -58,6 +58,7 @@ cdef class Worker:
         self.authenticator = authenticator
         self.credentials = Credentials(segment)
         self.used = []
+        self.refused = {}
         self.region = <const GwRegion*><uintptr_t>segment.worker_address(slot)
         self.clock = Clock()
         self.poller = Poller(loop)
@@ -262,6 +263,11 @@ cdef class Worker:
                 usage.append(((<Principal>principal).key, self.segment.label(label), count))
         self.used = []
         return usage
+
+    def take_refused(self) -> list:
+        """Refusals by rate limits since the last call: (policy, caller, requests)."""
+        refused, self.refused = self.refused, {}
+        return [(policy, caller, count) for (policy, caller), count in refused.items()]
 
     cdef void record(self, Exchange exchange) noexcept:
         """The end of every exchange: metrics and access log."""

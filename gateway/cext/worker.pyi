@@ -62,5 +62,8 @@ class Worker:
     def take_usage(self) -> list[tuple[str, str, int]]:
         """Uses of API keys since the last call: id of the key, path of the route, requests."""
 
+    def take_refused(self) -> list[tuple[str, str, int]]:
+        """Refusals by rate limits since the last call: policy, caller, requests."""
+
     def close(self) -> None:
         """End every connection and the tick. The loop has to turn once more for it."""

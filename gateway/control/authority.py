@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,17 @@ class AuthorityServer:
         trust: Callable[[], Trust],
         api_key: Callable[[str], Awaitable[KeyRecord | None]],
         refresh: Callable[[str], Awaitable[None]],
-        usage: Callable[[list[list[Any]]], None],
+        reports: Mapping[str, Callable[[list[list[Any]]], None]],
     ) -> None:
-        """``api_key`` and ``refresh`` may raise if they cannot know."""
+        """``api_key`` and ``refresh`` may raise if they cannot know.
+
+        ``reports``: what takes the rows of each kind of report (``gateway.identity.authority``).
+        """
         self._path = path
         self._trust = trust
         self._api_key = api_key
         self._refresh = refresh
-        self._usage = usage
+        self._reports = reports
         self._lines: set[_Line] = set()
         self._asked: set[asyncio.Task[None]] = set()
         self._forgetting: asyncio.TimerHandle | None = None
@@ -89,8 +92,9 @@ class AuthorityServer:
 
     def asked(self, line: "_Line", message: Message) -> None:
         """A worker's question, or its report."""
-        if message["type"] == "usage":
-            self._usage(message["uses"])
+        report = self._reports.get(message["type"])
+        if report is not None:
+            report(message["rows"])
             return
         task = asyncio.get_running_loop().create_task(self._answer(line, message))
         self._asked.add(task)

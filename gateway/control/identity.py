@@ -19,6 +19,7 @@ from gateway.control.authority import AuthorityServer
 from gateway.control.identity_metrics import identity_families
 from gateway.control.key_records import KeyRecords
 from gateway.control.login_app import LoginApp
+from gateway.control.refused_callers import RefusedCallers
 from gateway.control.serve import serve
 from gateway.control.unix_socket import bind_unix
 from gateway.identity.authority import AUTHORITY_SOCKET
@@ -91,6 +92,7 @@ class Identity:
         )
         self._parts = Parts(store, self._state, segment, keys, key_sets, self.revoker)
         self._service = IdentityService(self._parts, auth, trusted_proxies)
+        self._refused = RefusedCallers()
         self._records = KeyRecords(store, self._state)
         self._app = LoginApp(lambda: self._service)
         self._authority = AuthorityServer(
@@ -98,7 +100,7 @@ class Identity:
             trust=self._trust,
             api_key=self._records.find,
             refresh=self._refresh,
-            usage=self._records.used,
+            reports={"usage": self._records.used, "refused": self._refused.count},
         )
         self._version: StoreVersion | None = None
         self._woken = asyncio.Event()
@@ -157,7 +159,8 @@ class Identity:
         """For the metrics."""
         redis = self._redis
         state = None if redis is None else (redis.available, redis.failures)
-        return identity_families(self._app.results, self._parts.key_sets.failures, state)
+        families = identity_families(self._app.results, self._parts.key_sets.failures, state)
+        return [*families, *self._refused.families()]
 
     def _trust(self) -> Trust:
         if not self._closed_without_state:

@@ -19,6 +19,7 @@ from gateway.identity.authority import (
     Authority,
     AuthorityUnavailable,
     KeyRecord,
+    Report,
 )
 from gateway.identity.caller import Caller
 from gateway.identity.keys import matches, parse_key
@@ -74,9 +75,9 @@ class Authenticator:
         """Stop."""
         await self._authority.close()
 
-    def report_usage(self, uses: list[tuple[str, str, int]]) -> bool:
-        """Tell how often API keys were used on a route; False if nobody can be told now."""
-        return self._authority.report(uses)
+    def report(self, kind: Report, rows: list[tuple[str, str, int]]) -> bool:
+        """Tell what was counted; False if nobody can be told now. See `Authority.report`."""
+        return not rows or self._authority.report(kind, rows)
 
     async def authenticate(
         self,

@@ -11,7 +11,8 @@ control ``answer``      id, known: false if it cannot be known now; record: of `
                         `KeyRecord`, or null
 worker  ``api_key``     id, key: what is known of this id?
 worker  ``refresh``     id, issuer: fetch its keys anew, if that is due
-worker  ``usage``       uses: lists of key's id, route, number of requests
+worker  ``usage``       rows: lists of key's id, route, number of requests
+worker  ``refused``     rows: lists of a rate limit's policy, caller, number of requests
 ======= =============== ============================================================
 
 Whatever happens to the control process, nobody here waits longer than `WAIT_S`.
@@ -25,11 +26,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gateway.channel import ChannelProtocol, Message
 
-__all__ = ["AUTHORITY_SOCKET", "Authority", "AuthorityUnavailable", "KeyRecord"]
+__all__ = ["AUTHORITY_SOCKET", "Authority", "AuthorityUnavailable", "KeyRecord", "Report"]
+
+Report = Literal["usage", "refused"]
 
 AUTHORITY_SOCKET = "authority.sock"
 """In the instance's run_dir."""
@@ -138,11 +141,14 @@ class Authority:
         """Let control look for newer keys; if there are, ``on_trust`` has been called."""
         await self._ask("refresh", issuer, max(FETCH_WAIT_S, self._wait_s), issuer=issuer)
 
-    def report(self, uses: list[tuple[str, str, int]]) -> bool:
-        """Tell how often keys were used; False if there is no line now."""
+    def report(self, kind: Report, rows: list[tuple[str, str, int]]) -> bool:
+        """Tell what was counted; False if there is no line now.
+
+        ``usage``: API key, route, requests. ``refused``: policy of a rate limit, caller, requests.
+        """
         if self._line is None:
             return False
-        self._line.send({"type": "usage", "uses": uses})
+        self._line.send({"type": kind, "rows": rows})
         return True
 
     async def _ask(self, type_: str, subject: str, wait_s: float, **fields: Any) -> Message:

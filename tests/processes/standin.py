@@ -52,6 +52,10 @@ class StandInWorker:
     def share_limits(self, store: Any) -> None:
         """It limits nothing."""
 
+    def take_refused(self) -> list[tuple[str, str, int]]:
+        """It refuses nobody."""
+        return []
+
     def limit_store_is(self, away: bool, whole: bool, hosts: int) -> None:
         """It limits nothing."""
 

@@ -14,7 +14,8 @@ from tests.servers.upstream import Upstream, UpstreamConnection
 
 CONNECTIONS = 64
 REQUESTS = 5000
-REQUEST = b"GET / HTTP/1.1\r\nHost: load\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: load\r\nX-Run: %d\r\n\r\n"
+RUNS = 10
 
 
 class Constant(Upstream):
@@ -67,6 +68,7 @@ class Clients:
         self.left = 0
         self.end = float("inf")
         self.pause_s = 0.0
+        self.request = REQUEST % 0
 
     def send(self, requests: int, within_s: float = float("inf"), pause_s: float = 0.0) -> None:
         self.left, self.pause_s = requests, pause_s
@@ -82,7 +84,7 @@ class Clients:
         while self.left > 0 and time.monotonic() < self.end:
             self.left -= 1
             begin = time.perf_counter()
-            writer.write(REQUEST)
+            writer.write(self.request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
@@ -111,13 +113,16 @@ POLICIES = {
 
 @pytest.mark.parametrize("kind", POLICIES)
 def test_all_workers_together_pass_exactly_the_limit(start: Start, kind: str) -> None:
-    instance = start(POLICIES[kind])
-    clients = Clients([instance.address("http")])
-    clients.send(REQUESTS)
+    """Ten times, each with a key of its own."""
+    instance = start(POLICIES[kind].replace("key: global", "key: 'header:X-Run'"))
     limit = 60 if kind == "log" else 1000
-    assert clients.statuses == {200: limit, 429: REQUESTS - limit}
-    assert metric(instance, "gateway_rate_limit_allowed_total") == limit
-    assert metric(instance, "gateway_rate_limit_exceeded_total") == REQUESTS - limit
+    for run in range(RUNS):
+        clients = Clients([instance.address("http")])
+        clients.request = REQUEST % run
+        clients.send(REQUESTS)
+        assert clients.statuses == {200: limit, 429: REQUESTS - limit}, run
+    assert metric(instance, "gateway_rate_limit_allowed_total") == RUNS * limit
+    assert metric(instance, "gateway_rate_limit_exceeded_total") == RUNS * (REQUESTS - limit)
 
 
 STATE = "state: {{ url: {url}, limit_timeout: {wait} }}\n"

@@ -4,22 +4,43 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.servers.redis import START_TIMEOUT_S, RedisServer, free_port
 
+SLOTS = 16384
+
 
 def start_cluster(directory: Path) -> RedisServer:
     """One node that has all slots."""
-    port_options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
-    node = RedisServer(directory, *port_options)
-    try:
-        _cli(node.port, "cluster", "addslotsrange", "0", "16383")
-        _until(lambda: "cluster_state:ok" in _cli(node.port, "cluster", "info"))
-    except BaseException:
-        node.close()
-        raise
+    [node] = start_cluster_of(1, directory)
     return node
+
+
+def start_cluster_of(count: int, directory: Path) -> list[RedisServer]:
+    """Primaries that share the slots evenly. One that is gone is missed by nobody else."""
+    nodes: list[RedisServer] = []
+    try:
+        for number in range(count):
+            options = ("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+            name = f"nodes-{number}.conf"
+            nodes.append(RedisServer(directory, *options, "--cluster-config-file", name))
+            first, last = SLOTS * number // count, SLOTS * (number + 1) // count - 1
+            _cli(nodes[-1].port, "cluster", "addslotsrange", str(first), str(last))
+            _cli(nodes[-1].port, "cluster", "meet", "127.0.0.1", str(nodes[0].port))
+        for node in nodes:
+            _until(partial(_is_whole, node.port))
+    except BaseException:
+        for node in nodes:
+            node.close()
+        raise
+    return nodes
+
+
+def _is_whole(port: int) -> bool:
+    info = _cli(port, "cluster", "info")
+    return f"cluster_slots_ok:{SLOTS}" in info and "cluster_state:ok" in info
 
 
 class Sentinel:

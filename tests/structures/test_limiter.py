@@ -73,6 +73,45 @@ RULES = {
 }
 
 
+@given(st.sampled_from(sorted(RULES)), st.integers(0, 300), st.integers(1, 400))
+def test_a_debt_is_bounded(kind: str, used: int, charged: int) -> None:
+    """Whatever a request has cost, who owes it comes back within twice the time."""
+    rule: Any = RULES[kind]
+    structure, key, now = Limits([rule]), next(KEYS), START * TICK_NS
+    limit = rule[1]
+    for _ in range(min(used, limit)):
+        assert structure.acquire(SEGMENT, [(0, key, 1, True)], now)[0]
+    structure.charge(SEGMENT, (0, key, charged, True), now)
+    allowed, [quota] = structure.acquire(SEGMENT, [(0, key, 1, True)], now)
+    left = max(0, limit - min(used, limit) - charged)
+    assert (allowed, quota[2]) == (left > 0, max(0, left - 1))
+    assert quota[4] <= 2 * rule[2]
+    assert structure.acquire(SEGMENT, [(0, key, 1, True)], now + 2 * rule[2] + rule[2] // 100)[0]
+
+
+def test_unused_tokens_of_a_lease_are_taken_back_once() -> None:
+    lease, key, now = Limits([("lease", 30, 0, 0)]), next(KEYS), START * TICK_NS
+    until = now + 10 * 10**9
+    lease.grant(SEGMENT, 0, key, 30, 10 * 10**9, 70, 0, 0, now)
+    assert lease.acquire(SEGMENT, [(0, key, 12, True)], now)[0]
+    assert lease.take_back(SEGMENT, 0, key, until, now) == 18
+    assert lease.take_back(SEGMENT, 0, key, until, now) == 0
+    allowed, [quota] = lease.acquire(SEGMENT, [(0, key, 1, True)], now)
+    assert (allowed, quota[4]) == (False, 0), "it asks for more"
+
+
+def test_a_lease_that_was_renewed_is_left_alone() -> None:
+    lease, key, now = Limits([("lease", 30, 0, 0)]), next(KEYS), START * TICK_NS
+    lease.grant(SEGMENT, 0, key, 30, 10 * 10**9, 70, 0, 0, now)
+    later = now + 10**9
+    lease.grant(SEGMENT, 0, key, 5, 10 * 10**9, 65, 0, 0, later)
+    assert lease.take_back(SEGMENT, 0, key, now + 10 * 10**9, later) == 0
+    assert lease.take_back(SEGMENT, 0, key, later + 10 * 10**9, later) == 35
+    lease.grant(SEGMENT, 0, key, 5, 10**9, 65, 0, 0, later)
+    assert lease.take_back(SEGMENT, 0, key, later + 10**9, later + 2 * 10**9) == 0, "it is over"
+    assert lease.take_back(SEGMENT, 0, next(KEYS), until_ns=0, now_ns=now) == 0
+
+
 @settings(max_examples=50)
 @given(st.sampled_from(sorted(RULES)), st.integers(1, 9), st.integers(1, 30))
 def test_what_was_refunded_may_be_had_again(kind: str, weight: int, times: int) -> None:

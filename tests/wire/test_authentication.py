@@ -388,3 +388,20 @@ def test_the_policy_of_a_key_selects_a_tier(guarded: Any, policy: str, limit: st
     gateway = guarded(Authenticator(good=caller), required(rate_limits=[0]), rate_limits=limits)
     answer = ask(gateway, "X-API-Key: good")
     assert answer.get("X-RateLimit-Limit") == limit
+
+
+def test_who_was_refused_by_a_limit_is_counted_by_name(guarded: Any) -> None:
+    limits = [
+        rate_limit("by_user", limit=1, period=3600, key="user"),
+        rate_limit("by_key", limit=9, period=3600, key="api_key"),
+        rate_limit("by_ip", limit=9, period=3600, key="ip"),
+    ]
+    callers = Authenticator(a=Caller(user="a b"), c=Caller(user="c", key="k1"))
+    routes = [required(rate_limits=[0, 1, 2])]
+    running = guarded(callers, *routes, rate_limits=limits)
+    with running.connect() as client:
+        for credential in ("a", "a", "a", "c", "c"):
+            client.get("/", f"Authorization: Bearer {credential}")
+    refused = running.run(running.worker.take_refused)
+    assert sorted(refused) == [("by_user", "user:a%20b", 2), ("by_user", "user:c", 1)]
+    assert running.run(running.worker.take_refused) == []

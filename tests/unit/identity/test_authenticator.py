@@ -54,6 +54,7 @@ class Control:
         self.broken = False
         self.delay_s = 0.0
         self.uses: list[list[Any]] = []
+        self.refused: list[list[Any]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -62,7 +63,7 @@ class Control:
             trust=self.trust,
             api_key=self.api_key,
             refresh=self.refresh,
-            usage=self.uses.extend,
+            reports={"usage": self.uses.extend, "refused": self.refused.extend},
         )
         self._task = asyncio.create_task(self.server.run())
         while not (self.path / AUTHORITY_SOCKET).exists():
@@ -343,9 +344,11 @@ async def test_what_changes_during_a_look_up_is_looked_up_again(
     assert control.asked == [KEY.id, KEY.id]
 
 
-async def test_uses_are_reported(control: Control, make: Make) -> None:
+async def test_what_was_counted_is_reported(control: Control, make: Make) -> None:
     authenticator = make()
     await authenticator.authenticate("jwt", own_token(), "")
-    assert authenticator.report_usage([(KEY.id, "/a", 3)])
+    assert authenticator.report("usage", [(KEY.id, "/a", 3)])
+    assert authenticator.report("refused", [("few", "user:ada", 2)])
     await asyncio.sleep(0.05)
     assert control.uses == [[KEY.id, "/a", 3]]
+    assert control.refused == [["few", "user:ada", 2]]

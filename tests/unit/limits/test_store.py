@@ -17,7 +17,7 @@ from gateway.config.state import State
 from gateway.limits.connect import connect_limits
 from gateway.limits.store import LimitStore
 from tests.servers.redis import RedisServer
-from tests.servers.redis_modes import Sentinel, start_cluster
+from tests.servers.redis_modes import Sentinel, start_cluster, start_cluster_of
 
 if TYPE_CHECKING:
     from gateway.cext.lane import Question
@@ -312,6 +312,39 @@ async def test_a_cluster_has_a_lane_for_each_tag(tmp_path: Path) -> None:
         await store.close()
     finally:
         node.close()
+
+
+async def test_a_node_that_dies_takes_no_other_keys_along(tmp_path: Path) -> None:
+    nodes = start_cluster_of(2, tmp_path)
+    try:
+        store = connect_limits(
+            State(url=f"redis+cluster://127.0.0.1:{nodes[0].port}", limit_timeout="50ms"),
+            Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True),
+            Seen(),
+        )
+        assert store is not None
+        store.start()
+        terms = bucket(100, 3_600_000)
+        keys = [f"rate_limit:user:{number}:p" for number in range(100)]
+        while any(dispatcher.link is None for dispatcher in store._dispatchers):
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*(ask(store, terms, key=key) for key in keys))
+        nodes[1].kill()
+        await asyncio.sleep(0.1)
+        answers = await asyncio.gather(*(ask_all(store, [(key, terms, 1, 1)]) for key in keys))
+        lost = sum(answer is None for answer in answers)
+        assert 20 < lost < 80, "those of the dead node, and no others"
+        assert not store.away
+        assert seen_by(store).states[-1][:2] == (False, False)
+        await asyncio.to_thread(nodes[1].start)
+        begin = time.monotonic()
+        while any(lane.away for lane in store.lanes):
+            await asyncio.sleep(0.01)
+            assert time.monotonic() - begin < 2
+        await store.close()
+    finally:
+        for node in nodes:
+            node.close()
 
 
 async def test_sentinel_names_the_primary(redis: RedisServer, tmp_path: Path) -> None:
