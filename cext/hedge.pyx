@@ -10,7 +10,7 @@ Those are its original's. When it wins, the original takes over its connection.
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from gateway.cext.exchange cimport Exchange, Upstream
+from gateway.cext.exchange cimport Exchange
 from gateway.cext.forward cimport (
     begin_attempt,
     count,
@@ -37,6 +37,7 @@ from gateway.cext.plan cimport GO
 from gateway.cext.pool cimport Pool
 from gateway.cext.refusal cimport UPSTREAM_RESET, Code
 from gateway.cext.service cimport Retries, Service
+from gateway.cext.sides cimport Upstream
 
 cdef void begin_hedge(Exchange original) noexcept:
     """Never while the breaker is anything but closed, and only what can be sent whole."""

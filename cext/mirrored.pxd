@@ -2,8 +2,9 @@
 
 from libc.stdint cimport uint64_t
 
-from gateway.cext.exchange cimport Downstream, Exchange
+from gateway.cext.exchange cimport Exchange
 from gateway.cext.mirror cimport Mirror
+from gateway.cext.sides cimport Downstream
 
 
 cdef class Copy(Exchange):

@@ -2,9 +2,10 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from gateway.cext.exchange cimport Exchange, Upstream
+from gateway.cext.exchange cimport Exchange
 from gateway.cext.plan cimport Verdict
 from gateway.cext.refusal cimport Code
+from gateway.cext.sides cimport Upstream
 from gateway.cext.worker cimport Worker
 
 

@@ -6,13 +6,14 @@ from gateway.cext.access_log cimport AccessLog
 from gateway.cext.address cimport sockaddr
 from gateway.cext.authentication cimport Credentials
 from gateway.cext.clock cimport Clock
-from gateway.cext.exchange cimport Downstream, Exchange
+from gateway.cext.exchange cimport Exchange
 from gateway.cext.listener cimport Listener
 from gateway.cext.judgement cimport Judgement
 from gateway.cext.native cimport GwRegion, GwSegment
 from gateway.cext.plan cimport Plan
 from gateway.cext.poller cimport Poller
 from gateway.cext.service cimport Service
+from gateway.cext.sides cimport Downstream
 
 
 cdef class Worker:

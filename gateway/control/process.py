@@ -26,6 +26,7 @@ from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.control.serve import serve
+from gateway.control.shared_breakers import SharedBreakers
 from gateway.control.status import status_app
 from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
@@ -33,7 +34,6 @@ from gateway.telemetry import log as application_log
 from gateway.telemetry.metrics import Family
 from gateway.upstreams.canary import CanaryWatch
 from gateway.upstreams.health import HealthChecks
-from gateway.control.shared_breakers import SharedBreakers
 
 if TYPE_CHECKING:
     from gateway._core import Segment

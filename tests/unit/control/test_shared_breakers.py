@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gateway._core import Breaker, Segment
+from gateway.control.shared_breakers import CLOSED, SharedBreaker, SharedBreakers
 from gateway.state.interface import StateUnavailable
 from gateway.state.local import LocalState
-from gateway.control.shared_breakers import CLOSED, SharedBreaker, SharedBreakers
 
 RULES = {
     "window_ms": 1000, "min_requests": 1, "failure_permille": 500, "open_for_ms": 400,
