@@ -233,8 +233,8 @@ cdef extern void gw_metrics_service_add(
     const GwRegion *region, uint32_t service_label, uint32_t counter, int64_t delta,
 ) noexcept nogil
 
-# Share of a canary in permille; -1: as configured.
-cdef extern int32_t gw_canary_share(const GwSegment *segment, uint32_t label) noexcept nogil
+# Share of a part of a split in permille; -1: as configured.
+cdef extern int32_t gw_split_share(const GwSegment *segment, uint32_t place) noexcept nogil
 
 # Takes a latency into the quantile (permille) that is kept for a service.
 cdef extern void gw_latency_observe(

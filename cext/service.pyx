@@ -96,7 +96,10 @@ def build_endpoints(Worker worker, dict spec):
         worker.slot,
         spec["label"],
         spec["balance"],
-        [(endpoint["label"], endpoint["weight"], endpoint["url"]) for endpoint in spec["endpoints"]],
+        [
+            (endpoint["place"], endpoint["weight"], endpoint["url"], endpoint["priority"], endpoint["zone"])
+            for endpoint in spec["endpoints"]
+        ],
         # Workers start at different places of the schedule, so that they do not move in step.
         seed=worker.random(),
         now_ms=time.monotonic_ns() // 1_000_000,
@@ -104,6 +107,7 @@ def build_endpoints(Worker worker, dict spec):
         slow_start_ms=milliseconds(spec["slow_start"]),
         panic_percent=round(spec["panic_threshold"] * 100),
         checked=spec["health"] is not None,
+        zone=spec["zone"],
         outlier=outlier and {
             "consecutive_failures": outlier["consecutive_failures"],
             "failure_permille": round(outlier["failure_ratio"] * 1000),

@@ -31,6 +31,7 @@ cdef class Test:
 cdef class Part:
     cdef Service service
     cdef uint32_t weight
+    cdef uint32_t place             # where the segment may have a share that lies over the weight
     cdef list tests                 # of Test; empty: takes nothing but its share
     cdef bint takes(self, Exchange exchange) noexcept
 
@@ -39,7 +40,6 @@ cdef class Split:
     cdef list parts                 # of Part
     cdef uint32_t total
     cdef RequestKey by              # None: drawn anew for each request
-    cdef Part canary                # the new part, whose share may be laid over; or None
-    cdef uint32_t canary_label
+    cdef list backwards             # the parts, the last first
     cdef Service choose(self, Exchange exchange)
-    cdef Service by_weight(self, uint64_t at, Part without)
+    cdef Service by_weight(self, Exchange exchange, uint64_t at)

@@ -1,9 +1,9 @@
 """Chooses between the services of a split: by what a request says, else by weight."""
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcmp
 
-from gateway.cext.native cimport gw_canary_share
+from gateway.cext.native cimport gw_split_share
 from gateway.cext.request_key cimport find_cookie, find_header
 
 
@@ -63,6 +63,7 @@ cdef class Part:
     def __init__(self, dict spec, list services):
         self.service = services[spec["service"]]
         self.weight = spec["weight"]
+        self.place = spec["place"]
         self.tests = [Test(test, HEADER) for test in spec["headers"]]
         self.tests += [Test(test, COOKIE) for test in spec["cookies"]]
         self.tests += [Test(test, CLAIM) for test in spec["claims"]]
@@ -80,32 +81,38 @@ cdef class Split:
         self.parts = [Part(part, services) for part in route["split"]]
         self.total = sum(part["weight"] for part in route["split"])
         self.by = RequestKey(route["split_by"]) if route["split_by"] else None
-        if route["canary"]:
-            self.canary = self.parts[route["canary"]["part"]]
-            self.canary_label = route["canary"]["label"]
+        self.backwards = self.parts[::-1]
 
     cdef Service choose(self, Exchange exchange):
         cdef uint64_t bits
-        cdef int32_t share = -1
+        cdef int64_t at, left = 1000
+        cdef int32_t share
+        cdef uint64_t weight = self.total
         for part in self.parts:
             if (<Part>part).takes(exchange):
                 return (<Part>part).service
         bits = exchange.worker.random() if self.by is None else self.by.hash(exchange)
         # The lower half as a fraction (Lemire's multiply-shift): consistent hashing goes by the upper one.
         bits &= 0xFFFFFFFF
-        if self.canary is not None:
-            share = gw_canary_share(exchange.worker.segment_address, self.canary_label)
-        if share < 0:
-            return self.by_weight((bits * self.total) >> 32, None)
-        # From the upper end, so that who is with the canary stays there when its share grows.
-        if (bits * 1000) >> 32 >= <uint64_t>(1000 - share):
-            return self.canary.service
-        return self.by_weight((bits * (self.total - self.canary.weight)) >> 32, self.canary)
+        at = <int64_t>((bits * 1000) >> 32)
+        # From the upper end, so that who is with the new part, the last as a rule, stays there when it grows.
+        for part in self.backwards:
+            share = gw_split_share(exchange.worker.segment_address, (<Part>part).place)
+            if share < 0:
+                continue
+            left -= share
+            weight -= (<Part>part).weight
+            if at >= left:
+                return (<Part>part).service
+        # What is left of the fraction, as a whole again.
+        if left != 1000:
+            bits = bits * 1000 // <uint64_t>left
+        return self.by_weight(exchange, (bits * weight) >> 32)
 
-    cdef Service by_weight(self, uint64_t at, Part without):
-        """The part in whose weight `at` falls."""
+    cdef Service by_weight(self, Exchange exchange, uint64_t at):
+        """The part in whose weight `at` falls, of those that have no share."""
         for part in self.parts:
-            if part is without:
+            if gw_split_share(exchange.worker.segment_address, (<Part>part).place) >= 0:
                 continue
             if at < (<Part>part).weight:
                 return (<Part>part).service

@@ -87,6 +87,7 @@ METHODS: Final[tuple[str, ...]]
 DURATION_BUCKETS: Final[tuple[float, ...]]
 """Upper bounds in seconds of the duration histogram; one more bucket has no bound."""
 MAX_LABELS: Final[int]
+MAX_PLACES: Final[int]
 SERIES_LIMIT: Final[int]
 SERVICES_LIMIT: Final[int]
 
@@ -119,6 +120,8 @@ class Snapshot(TypedDict):
     heartbeats: list[int]
     """Of each slot, ms; 0 = never."""
     labels_dropped: int
+    places_used: int
+    places_dropped: int
 
 @type_check_only
 class EndpointState(TypedDict):
@@ -200,6 +203,16 @@ class Segment:
     def label(self, id: int) -> str:
         """Text of an id; "other" if it was never given out."""
 
+    def place(self, name: str, now_ms: int) -> int:
+        """Where the state of an endpoint or part of a split lies; new to each owner, and its own
+        until a `sweep` takes it back. 0 ("other") when all are taken. One process at a time.
+        """
+
+    def sweep(self, wanted: list[int], now_ms: int, grace_ms: int) -> int:
+        """Free the places that no Plan has `wanted` for `grace_ms` and no worker's EndpointSet
+        names; returns how many. One process at a time.
+        """
+
     def beat(self, slot: int, now_ms: int) -> None: ...
     def last_beat(self, slot: int) -> int:
         """Argument of the last `beat`; 0 before the first."""
@@ -220,17 +233,17 @@ class Segment:
         """After the slot's writer died: what it had open is closed. Counters stay."""
 
     def set_health(self, endpoint: int, health: str, now_ms: int) -> None:
-        """`endpoint`: a label. `health`: unknown, healthy or unhealthy; else ValueError. Only for
+        """`endpoint`: a place. `health`: unknown, healthy or unhealthy; else ValueError. Only for
         the control process.
         """
 
     def endpoint(self, endpoint: int, now_ms: int) -> EndpointState:
-        """What all processes know of the endpoint with this label."""
+        """What all processes know of the endpoint at this place."""
 
-    def share(self, canary: int) -> int | None:
-        """Permille of the requests that the canary with this label gets; None: as configured."""
+    def share(self, part: int) -> int | None:
+        """Permille of the requests for the part of a split at this place; None: as configured."""
 
-    def set_share(self, canary: int, permille: int | None) -> None:
+    def set_share(self, part: int, permille: int | None) -> None:
         """Only for the control process. Raises ValueError above 1000."""
 
     def breaker(self, service: int) -> tuple[Literal["closed", "open", "half_open"], int]:
@@ -317,7 +330,7 @@ class EndpointSet:
         slot: int,
         label: int,
         kind: str,
-        endpoints: list[tuple[int, int, str]],
+        endpoints: Sequence[tuple[int, int, str, int, str | None]],
         *,
         seed: int,
         now_ms: int,
@@ -326,9 +339,11 @@ class EndpointSet:
         outlier: Outlier | None = None,
         panic_percent: int = 50,
         checked: bool = False,
+        zone: str | None = None,
     ) -> Self:
-        """`slot`: the worker's. `endpoints`: label, weight and URL of each. `checked`: whether
-        somebody calls `Segment.set_health`. Raises ValueError as Balancer does, IndexError.
+        """`slot`: the worker's. `endpoints`: place, weight, URL, priority and zone of each.
+        `checked`: whether somebody calls `Segment.set_health`. `zone`: whose endpoints come first.
+        Raises ValueError as Balancer does, IndexError.
         """
 
     def pick(

@@ -145,7 +145,7 @@ def admin_codes() -> str:
 def _operations() -> list[Operation]:
     """Their handlers are not called, so they need no instance."""
     nothing: Any = None
-    return table_of(nothing, nothing, nothing)
+    return table_of(nothing, nothing, nothing, nothing)
 
 
 def openapi() -> str:

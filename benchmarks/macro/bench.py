@@ -80,9 +80,12 @@ class Bench:
         connections: int | None = None,
         seconds: float | None = None,
     ) -> Sample:
-        """Open loop at a fixed rate, after a parity check and a warm-up."""
+        """Open loop at a fixed rate."""
+        return self.measured(instance, self.plan(instance, rate_per_s, connections, seconds))
+
+    def measured(self, instance: Instance, plan: OpenLoopPlan) -> Sample:
+        """Open loop as planned, after a parity check and a warm-up."""
         parity.check(instance)
-        plan = self.plan(instance, rate_per_s, connections, seconds)
         with load.open_loop(plan, LOAD_CORE, instance.place.directory) as running:
             running.begin()
             before = read(instance)

@@ -62,6 +62,8 @@ class OpenLoopPlan:
     seconds: float
     warmup_s: float
     paths: Sequence[str] = (request.PATH,)
+    fields: Sequence[str] = tuple(request.field_lines())
+    """The lines of each request's head."""
     grace_s: float = 2.0
     """How long after the window an answer is waited for before it counts as missing."""
 
@@ -104,7 +106,7 @@ class OpenLoop:
 def open_loop(plan: OpenLoopPlan, core: int, directory: Path) -> Iterator[OpenLoop]:
     """Runs openloop on a core."""
     fields, paths = directory / "fields.txt", directory / "paths.txt"
-    fields.write_text("\n".join(request.field_lines()))
+    fields.write_text("\n".join(plan.fields))
     paths.write_text("\n".join(plan.paths))
     argv = [
         *("taskset", "-c", str(core), str(OPENLOOP)),

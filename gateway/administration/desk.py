@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.administration.views import View
+from pydantic import BaseModel
+
 from gateway.store.store import Store
 
 __all__ = ["Desk", "utc_now"]
@@ -30,7 +31,11 @@ class Desk:
         return self.clock()
 
     async def record(
-        self, action: str, subject: str, before: View | None = None, after: View | None = None
+        self,
+        action: str,
+        subject: str,
+        before: BaseModel | None = None,
+        after: BaseModel | None = None,
     ) -> None:
         """Write to the audit log, in the transaction that runs."""
         await self.store.audit.append(

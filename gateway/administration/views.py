@@ -9,6 +9,7 @@ __all__ = [
     "AdminTokenView",
     "AuditView",
     "ClientView",
+    "InstanceView",
     "KeyUseView",
     "KeyView",
     "Role",
@@ -130,6 +131,31 @@ class StoredView(View):
     version: int
     section: Any
     """As the configuration file would write it."""
+
+
+class InstanceView(View):
+    """A registered instance of a service."""
+
+    id: int
+    service: str
+    """The name that it registered under."""
+    url: str
+    weight: int
+    zone: str | None
+    metadata: dict[str, Any] | None
+    active: bool
+    """Whether it may get requests; `false` takes it out and keeps it registered."""
+    ttl_s: int | None
+    expires_at: datetime | None
+    """It leaves then, if no heartbeat comes; null: it stays."""
+    health: str
+    """As a gateway saw it when it last changed: `unknown`, `healthy` or `unhealthy`."""
+    health_changed_at: datetime | None
+    health_reported_by: str | None
+    """The host of that gateway."""
+    version: int
+    created_at: datetime
+    updated_at: datetime
 
 
 class AuditView(View):

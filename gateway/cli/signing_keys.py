@@ -17,12 +17,13 @@ COLUMNS = ("kid", "algorithm", "not_before", "retire_at")
 
 @click.group("signing-keys")
 def signing_keys() -> None:
-    """Rotate and list the keys that sign our own tokens.
+    """Rotate, retire and list the keys that sign our own tokens.
 
     \b
     Examples:
       gateway signing-keys rotate
       gateway signing-keys list
+      gateway signing-keys retire 4zjZ…
     """
 
 
@@ -41,6 +42,23 @@ def rotate(config_file: Path | None, settings: dict[str, str]) -> None:
 
     view = at_desk(config_file, settings, lambda desk: rotate_signing_key(desk, auth))
     print_rows([view], COLUMNS, as_json=False)
+
+
+@signing_keys.command()
+@click.argument("kid")
+@config_options
+def retire(kid: str, config_file: Path | None, settings: dict[str, str]) -> None:
+    """Let a key that has leaked count no more, at once: who has a token of it logs in again.
+
+    Rotate first: the newest key signs as soon as no other is left.
+
+    \b
+    Exit codes: 0 retired, 1 not possible (there is none that counts), 2 usage.
+    """
+    from gateway.administration.signing_keys import retire_signing_key
+
+    at_desk(config_file, settings, lambda desk: retire_signing_key(desk, kid))
+    click.echo(f"{kid}: retired")
 
 
 @signing_keys.command("list")

@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
     },
     "Store": {
         "db": Verb("gateway.cli.db:db", "Make and migrate the tables."),
+        "registry": Verb("gateway.cli.registry:registry", "Register instances of services."),
         "users": Verb("gateway.cli.users:users", "Add, list and disable users."),
         "keys": Verb("gateway.cli.keys:keys", "Create, rotate and revoke API keys."),
         "clients": Verb("gateway.cli.clients:clients", "Create, list and disable API clients."),

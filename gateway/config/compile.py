@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from gateway.config.compile_limits import compile_limit, limits_of
-from gateway.config.compile_service import Intern, compile_key, compile_service
+from gateway.config.compile_service import Labels, compile_key, compile_service
 from gateway.config.internal import IDENTITY_SERVICE, INTERNAL_ROUTES, internal_service
 from gateway.config.plan import (
     Plan,
@@ -22,7 +22,7 @@ from gateway.config.schema import Config
 from gateway.config.server import Server
 
 
-def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
+def compile_plan(config: Config, labels: Labels, generation: int) -> Plan:
     """Compile a valid configuration. Cannot fail: `load` has checked everything."""
     services, routes = dict(config.services), list(config.routes)
     if config.auth.enabled:
@@ -35,11 +35,12 @@ def compile_plan(config: Config, intern: Intern, generation: int) -> Plan:
         generation=generation,
         server=_server(config.server),
         services=tuple(
-            compile_service(name, item, indexes, intern) for name, item in services.items()
+            compile_service(name, item, indexes, config.server.zone, labels)
+            for name, item in services.items()
         ),
-        rate_limits=tuple(compile_limit(name, item, intern) for name, item in limits.items()),
+        rate_limits=tuple(compile_limit(name, item, labels) for name, item in limits.items()),
         routes=tuple(
-            _route(route, indexes, body, intern, limits_of(route, limits)) for route in routes
+            _route(route, indexes, body, labels, limits_of(route, limits)) for route in routes
         ),
     )
 
@@ -69,12 +70,12 @@ def _server(server: Server) -> PlannedServer:
 
 
 def _route(
-    route: Route, indexes: Mapping[str, int], body: int, intern: Intern, limits: tuple[int, ...]
+    route: Route, indexes: Mapping[str, int], body: int, labels: Labels, limits: tuple[int, ...]
 ) -> PlannedRoute:
     replace = route.replace_prefix
     return PlannedRoute(
         name=route.title,
-        label=intern(route.path),
+        label=labels.intern(route.path),
         hosts=route.host,
         path=route.path,
         methods=route.methods,
@@ -82,9 +83,12 @@ def _route(
         query=_predicates(route.query),
         priority=route.priority,
         service=indexes[route.service],
-        split=tuple(_split_part(part, indexes[part.service]) for part in route.split),
+        split=tuple(
+            _split_part(part, indexes[part.service], labels.place(name))
+            for part, name in zip(route.split, _part_names(route), strict=True)
+        ),
         split_by=compile_key(route.split_by),
-        canary=None if route.canary is None else _canary(route, route.canary, intern),
+        canary=None if route.canary is None else _canary(route, route.canary),
         mirror=None
         if route.mirror is None
         else _mirror(route.mirror, indexes[route.mirror.service]),
@@ -104,12 +108,13 @@ def _route(
     )
 
 
-def _split_part(part: SplitPart, service: int) -> PlannedSplitPart:
+def _split_part(part: SplitPart, service: int, place: int) -> PlannedSplitPart:
     when = part.when or When()
     headers = {name.lower(): test for name, test in when.header.items()}
     return PlannedSplitPart(
         service=service,
         weight=part.weight,
+        place=place,
         headers=_predicates(headers),
         cookies=_predicates(when.cookie),
         claims=_predicates(when.claim),
@@ -127,12 +132,17 @@ def _mirror(mirror: Mirror, service: int) -> PlannedMirror:
     )
 
 
-def _canary(route: Route, canary: Canary, intern: Intern) -> PlannedCanary:
-    parts = [f"{part.service} {part.weight}" for part in route.split]
+def _part_names(route: Route) -> list[str]:
+    """The owners of the parts' places: others when the split is another."""
+    weights = " ".join(f"{part.service} {part.weight}" for part in route.split)
+    split = f"split {route.title} {','.join(route.host)} {weights}"
+    return [f"{split} {number}" for number in range(len(route.split))]
+
+
+def _canary(route: Route, canary: Canary) -> PlannedCanary:
     services = [part.service for part in route.split]
     return PlannedCanary(
         part=services.index(canary.service),
-        label=intern(f"canary {route.title} {','.join(route.host)} {' '.join(parts)}"),
         steps=canary.steps,
         every=canary.every,
         min_requests=canary.min_requests,

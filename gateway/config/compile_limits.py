@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.config.compile_service import Intern
+from gateway.config.compile_service import Labels
 from gateway.config.limits import Rate, RateLimit, Tier
 from gateway.config.plan import PlannedAllowance, PlannedRateLimit, PlannedTier
 from gateway.config.routes import Route
@@ -15,12 +15,12 @@ def limits_of(route: Route, limits: Mapping[str, RateLimit]) -> tuple[int, ...]:
     return tuple(indexes[name] for name in dict.fromkeys([*everywhere, *route.rate_limits]))
 
 
-def compile_limit(name: str, limit: RateLimit, intern: Intern) -> PlannedRateLimit:
+def compile_limit(name: str, limit: RateLimit, labels: Labels) -> PlannedRateLimit:
     """A policy with every default filled in."""
     kind, _, argument = limit.key.partition(":")
     return PlannedRateLimit(
         name=name,
-        label=intern(name),
+        label=labels.intern(name),
         algorithm=limit.algorithm,
         key=kind,
         argument=argument,

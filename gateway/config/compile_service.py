@@ -1,7 +1,7 @@
 """`Service` → `PlannedService`."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import orjson
 
@@ -35,40 +35,63 @@ from gateway.config.services import Service, parse_endpoint_url
 
 Given = TypeVar("Given")
 Planned = TypeVar("Planned")
-Intern = Callable[[str], int]
-"""Text → its id in the segment's label table, the same at every call."""
+
+
+class Labels(Protocol):
+    """Numbers in place of names, the same at every call and in all processes."""
+
+    def intern(self, text: str) -> int:
+        """The id of a text in the segment's label table."""
+
+    def place(self, name: str) -> int:
+        """Where the segment keeps the state of an endpoint, or the share of a part of a split."""
+
+
+class NoLabels:
+    """For a Plan that nobody will run."""
+
+    def intern(self, text: str) -> int:
+        """0."""
+        return 0
+
+    def place(self, name: str) -> int:
+        """0."""
+        return 0
 
 
 def endpoint_text(service: str, url: str) -> str:
-    """The label of an endpoint. A service's name has no blanks, so the text can be taken apart."""
+    """The owner of an endpoint's place. A service's name has no blanks, so no two are alike."""
     return f"{service} {url}"
 
 
 def plan_endpoint(
-    service: str, url: str, weight: int, zone: str | None, intern: Intern
+    service: str, url: str, weight: int, zone: str | None, priority: int, labels: Labels
 ) -> PlannedEndpoint:
     """An endpoint as the workers know it. ValueError if the URL is not one."""
-    label = intern(endpoint_text(service, url))
-    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone, label)
+    place = labels.place(endpoint_text(service, url))
+    return PlannedEndpoint(url, *parse_endpoint_url(url), weight, zone, priority, place)
 
 
 def compile_service(
-    name: str, service: Service, indexes: Mapping[str, int], intern: Intern
+    name: str, service: Service, indexes: Mapping[str, int], zone: str | None, labels: Labels
 ) -> PlannedService:
-    """`indexes`: of all services, by name."""
+    """`indexes`: of all services, by name. `zone`: the gateway's own."""
     timeouts, pool, hashed = service.timeouts, service.pool, service.balance.consistent_hash
     return PlannedService(
         name=name,
-        label=intern(name),
+        label=labels.intern(name),
         host=service.host,
         balance=service.balance.algorithm,
         hash_by=compile_key(hashed),
+        zone=zone if service.prefer_zone else None,
         max_load=(hashed.max_load if hashed else None) or 0.0,
         sticky_cookie=_if_given(service.sticky_cookie, _sticky_cookie),
         slow_start=service.slow_start,
         panic_threshold=service.panic_threshold,
         endpoints=tuple(
-            plan_endpoint(name, endpoint.url, endpoint.weight, None, intern)
+            plan_endpoint(
+                name, endpoint.url, endpoint.weight, endpoint.zone, endpoint.priority, labels
+            )
             for endpoint in service.endpoints
         ),
         timeouts=PlannedTimeouts(

@@ -23,6 +23,7 @@ from gateway.config.values import (
     Text,
     parse_directory,
     parse_integer,
+    parse_name,
     parse_text,
     shown,
     text_schema,
@@ -177,7 +178,7 @@ class Dns(Section):
     name: DnsName
     """The whole name; search domains are not applied."""
     type: Literal["A", "AAAA", "SRV"] = "A"
-    """`SRV` brings ports and weights; of its priorities only the best one is used."""
+    """`SRV` brings ports, weights and priorities."""
     port: Port | None = None
     """Port of the endpoints, for `A` and `AAAA`."""
     resolver: Resolver | None = None
@@ -199,6 +200,18 @@ class Dns(Section):
         return f"dns {self.type} {self.name}"
 
 
+class Registry(Section):
+    """Instances that are registered in the gateway's own store."""
+
+    service: Annotated[str, PlainValidator(parse_name), text_schema("name")]
+    """The name that they register under."""
+
+    @property
+    def title(self) -> str:
+        """What people see as the source."""
+        return f"registry {self.service}"
+
+
 class Discovery(Section):
     """Finds the endpoints of a service while the gateway runs. Exactly one source."""
 
@@ -210,6 +223,8 @@ class Discovery(Section):
     """A Kubernetes service."""
     dns: Dns | None = None
     """Addresses or SRV records."""
+    registry: Registry | None = None
+    """The gateway's own store, where instances register."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Discovery":
@@ -222,9 +237,9 @@ class Discovery(Section):
         return [getattr(self, name) for name in type(self).model_fields]
 
     @property
-    def source(self) -> Consul | Kubernetes | Dns:
+    def source(self) -> Consul | Kubernetes | Dns | Registry:
         """The one that is set."""
-        found: Consul | Kubernetes | Dns = next(filter(None, self._sources()))
+        found: Consul | Kubernetes | Dns | Registry = next(filter(None, self._sources()))
         return found
 
     def to_message(self) -> dict[str, Any]:

@@ -55,8 +55,10 @@ class PlannedEndpoint:
     weight: int
     zone: str | None
     """Where it runs, if its source says so."""
-    label: int
-    """The id of service and URL in the segment's label table: where its state is kept."""
+    priority: int
+    """Lower ones come first."""
+    place: int
+    """Where the segment keeps its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,8 @@ class PlannedService:
     balance: str
     hash_by: PlannedKey | None
     """For ``consistent_hash``."""
+    zone: str | None
+    """The gateway's own, whose endpoints come first; None: no zone does."""
     max_load: float
     """Of an endpoint, relative to its share, in consistent hashing; 0 = no bound."""
     sticky_cookie: PlannedStickyCookie | None
@@ -227,6 +231,8 @@ class PlannedSplitPart:
     service: int
     """Index in `Plan.services`."""
     weight: int
+    place: int
+    """Where the segment keeps a share that lies over the weights; another one when the split is."""
     headers: tuple[PlannedPredicate, ...]
     cookies: tuple[PlannedPredicate, ...]
     claims: tuple[PlannedPredicate, ...]
@@ -249,12 +255,10 @@ class PlannedMirror:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCanary:
-    """The part of a split that is new. Its share may be laid over by the segment."""
+    """The part of a split that is new."""
 
     part: int
     """Index in the route's split."""
-    label: int
-    """Where its share is kept; another one when the split is another."""
     steps: tuple[float, ...]
     every: float
     min_requests: int

@@ -21,6 +21,8 @@ from gateway.config.values import (
     Workers,
     format_size,
     parse_size,
+    parse_zone,
+    text_schema,
 )
 
 KIB = 1 << 10
@@ -121,6 +123,8 @@ class Server(Section):
     """How long running requests may take to finish when the gateway stops."""
     encoded_slashes: Literal["reject", "keep"] = "reject"
     """What becomes of `%2F` in a path: refused with 400, or kept as it is."""
+    zone: Annotated[str | None, PlainValidator(parse_zone), text_schema("name")] = None
+    """The zone in which this gateway runs: endpoints in the same one come first."""
     run_dir: Directory = Field(
         default_factory=default_run_dir,
         json_schema_extra={

@@ -22,10 +22,12 @@ from gateway.config.resilience import (
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
+    Flag,
     OptionalDuration,
     OptionalShare,
     WholeNumber,
     empty_if_none,
+    parse_zone,
     shown,
     text_schema,
 )
@@ -34,6 +36,8 @@ MAX_UNIX_PATH = 107
 """Bytes: ``sun_path`` of Linux's ``sockaddr_un`` has 108 with the final NUL (unix(7))."""
 MAX_WEIGHT = 65_535
 """Fits the balancer's integers with room for the sum over all endpoints."""
+MAX_PRIORITY = 65_535
+"""As in SRV records (RFC 2782)."""
 
 
 class Target(NamedTuple):
@@ -130,6 +134,10 @@ class Endpoint(Section):
     """`http://HOST:PORT` or `unix:///path/of.sock`."""
     weight: Annotated[int, Ge(0), Le(MAX_WEIGHT), WholeNumber] = 1
     """Share of the requests relative to the other endpoints; 0 gets none."""
+    zone: Annotated[str | None, PlainValidator(parse_zone), text_schema("name")] = None
+    """Where it runs; see `server.zone`."""
+    priority: Annotated[int, Ge(0), Le(MAX_PRIORITY), WholeNumber] = 0
+    """Endpoints of a higher number serve when too few of the lower ones are usable."""
 
     @model_validator(mode="before")
     @classmethod
@@ -179,6 +187,8 @@ class Service(Section):
     """Where the instances are found while the gateway runs, in place of `endpoints`."""
     balance: Balance = Balance()
     """How an endpoint is chosen for a request."""
+    prefer_zone: Flag = True
+    """Whether endpoints in the gateway's own zone (`server.zone`) come first."""
     sticky_cookie: StickyCookie | None = None
     """A cookie that brings a client back to the endpoint that served it first."""
     slow_start: OptionalDuration = 0.0

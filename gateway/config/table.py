@@ -6,6 +6,7 @@ import orjson
 
 from gateway._core import RouteTable
 from gateway.config.compile import compile_plan
+from gateway.config.compile_service import NoLabels
 from gateway.config.load import Loaded
 from gateway.config.plan import Plan
 from gateway.config.problems import ConfigError, Path, Problem, format_path
@@ -30,7 +31,7 @@ def verify(loaded: Loaded) -> Plan:
     The table has the last word on what can match. Raises `ConfigError` if it refuses a route. The
     returned Plan is a trial: generation 0 and no labels.
     """
-    plan = compile_plan(loaded.config, intern=lambda text: 0, generation=0)
+    plan = compile_plan(loaded.config, labels=NoLabels(), generation=0)
     try:
         build_table(plan)
     except ValueError as error:

@@ -53,6 +53,7 @@ _SIZE = re.compile(_NUMBER + r" ?(B|KiB|MiB|GiB|KB|MB|GB)?")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(%)?")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_ZONE = re.compile(r"[!-~]{1,64}")
 
 
 def shown(value: object) -> str:
@@ -226,6 +227,17 @@ def parse_name(value: object) -> str:
         raise ValueError(
             f"{shown(value)} is not a name: letters, digits, _ and -, at most 63 of them, "
             "the first a letter or digit"
+        )
+    return value
+
+
+def parse_zone(value: object) -> str | None:
+    """The name of a zone, such as ``eu-central-1a``: what the sources of endpoints call it."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _ZONE.fullmatch(value):
+        raise ValueError(
+            f"must be 1 to 64 visible ASCII characters without spaces, not {shown(value)}"
         )
     return value
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from gateway.channel import Message
-from gateway.config.compile_service import Intern, plan_endpoint
+from gateway.config.compile_service import Labels, plan_endpoint
 from gateway.config.discovery import Discovery as Configured
 from gateway.control.publication import Publication
 
 if TYPE_CHECKING:
     from gateway.upstreams.discovery.discovery import Discovery
+    from gateway.upstreams.discovery.registry import Catalogue
     from gateway.upstreams.discovery.source import Endpoint, EndpointSet
     from gateway.upstreams.discovery.watch import Report
 
@@ -36,11 +37,17 @@ class Endpoints:
     """Feeds what discovery finds into Plans. Costs nothing until a service is discovered."""
 
     def __init__(
-        self, send: Callable[[Message], None], intern: Intern, in_force: Publication
+        self,
+        send: Callable[[Message], None],
+        labels: Labels,
+        in_force: Publication,
+        catalogue: "Catalogue",
     ) -> None:
+        """`catalogue`: for sources that ask the store."""
         self._send = send
-        self._intern = intern
+        self._labels = labels
         self._in_force = in_force
+        self._catalogue = catalogue
         self._discovery: Discovery | None = None
         self._changed = asyncio.Event()
 
@@ -73,12 +80,12 @@ class Endpoints:
         new = discovery.follow(services)
         await discovery.first_answers(new, FIRST_ANSWERS_S)
         found = discovery.endpoints(services)
-        return with_endpoints(compiled, found, compiled.generation, self._intern)
+        return with_endpoints(compiled, found, compiled.generation, self._labels)
 
     def refresh(self, generation: int) -> Publication:
         """The Plan in force with the endpoints of now."""
         found = self._discover().endpoints(_services(self._in_force))
-        return with_endpoints(self._in_force, found, generation, self._intern)
+        return with_endpoints(self._in_force, found, generation, self._labels)
 
     def published(self, publication: Publication) -> None:
         """This one is in force: sources that it does not name are no longer followed."""
@@ -95,7 +102,7 @@ class Endpoints:
         if self._discovery is None:
             from gateway.upstreams.discovery.discovery import Discovery
 
-            self._discovery = Discovery(self._changed.set)
+            self._discovery = Discovery(self._changed.set, self._catalogue)
         return self._discovery
 
     async def _announce(self) -> None:
@@ -118,7 +125,7 @@ def with_endpoints(
     publication: Publication,
     found: "Mapping[str, Iterable[Endpoint]]",
     generation: int,
-    intern: Intern,
+    labels: Labels,
 ) -> Publication:
     """The publication with these endpoints for these services, as a new generation."""
     plan = orjson.loads(publication.plan)
@@ -127,7 +134,7 @@ def with_endpoints(
         if (endpoints := found.get(service["name"])) is not None:
             # Sorted, so that the same set is the same Plan.
             service["endpoints"] = [
-                asdict(plan_endpoint(service["name"], *each, intern))
+                asdict(plan_endpoint(service["name"], *each, labels))
                 for each in sorted(endpoints, key=lambda e: e.url)
             ]
     text = orjson.dumps(plan).decode()
@@ -150,7 +157,8 @@ def _known(publication: Publication) -> "dict[str, EndpointSet]":
 
     return {
         service["name"]: frozenset(
-            Endpoint(each["url"], each["weight"], each["zone"]) for each in service["endpoints"]
+            Endpoint(each["url"], each["weight"], each["zone"], each["priority"])
+            for each in service["endpoints"]
         )
         for service in orjson.loads(publication.plan)["services"]
         if service["name"] in publication.discovery

@@ -23,8 +23,10 @@ from gateway.config.auth import Auth
 from gateway.config.schema import Config
 from gateway.control.endpoints import Endpoints
 from gateway.control.instance import Instance
+from gateway.control.places import Places
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
+from gateway.control.registry import ServiceRegistry
 from gateway.control.serve import serve
 from gateway.control.shared_breakers import SharedBreakers
 from gateway.control.status import status_app
@@ -80,12 +82,8 @@ class _Process:
         self._task = task
         self._leaving = asyncio.Event()
         self._channel = ChannelProtocol(self._on_message, self._leaving.set)
-        self._endpoints = Endpoints(self._channel.send, task.segment.intern, task.publication)
-        self._instance = Instance(
-            self._channel.send, task.segment, task.publication, self._endpoints.reports
-        )
+        self._places = Places(task.segment, task.publication)
         self._loading: asyncio.Task[None] | None = None
-        self._health = HealthChecks(task.segment)
         self._canaries = CanaryWatch(task.segment)
         self._breakers = SharedBreakers(task.segment)
         self._link = StoreLink(
@@ -95,6 +93,14 @@ class _Process:
             announce=_announce_admin_token,
         )
         self._link.subscribe(self._on_store_version)
+        self._registry = ServiceRegistry(self._link, task.publication)
+        self._health = HealthChecks(task.segment, self._registry.health_changed)
+        self._endpoints = Endpoints(
+            self._channel.send, self._places, task.publication, self._registry
+        )
+        self._instance = Instance(
+            self._channel.send, task.segment, task.publication, self._endpoints.reports
+        )
         self._store_version: StoreVersion | None = None
         self._identity: Identity | None = None
 
@@ -111,6 +117,8 @@ class _Process:
             loop.create_task(self._link.run()),
             loop.create_task(self._endpoints.run()),
             loop.create_task(self._canaries.run()),
+            loop.create_task(self._places.run()),
+            loop.create_task(self._registry.run()),
         ]
         if task.watch is not None:
             work.append(loop.create_task(self._watch(task.watch)))
@@ -137,7 +145,8 @@ class _Process:
         from gateway.control.admin.app import admin_app
 
         task = self._task
-        await serve(admin_app(self._instance, task.admin, self._link, task.source), task.admin)
+        app = admin_app(self._instance, task.admin, self._link, task.source, self._canaries.decided)
+        await serve(app, task.admin)
 
     async def _run_identity(self) -> None:
         """Logins, and what workers ask about credentials."""
@@ -206,6 +215,8 @@ class _Process:
                 publication = Publication.from_message(message["publication"])
                 self._instance.publication = publication
                 self._endpoints.published(publication)
+                self._places.published(publication)
+                self._registry.published(publication)
                 self._watch_upstreams(publication)
                 if self._identity is not None:
                     self._identity.apply(self._auth(), self._trusted_proxies())
@@ -224,7 +235,7 @@ class _Process:
         try:
             loaded = task.source.load()
             publication = publish(
-                loaded, task.segment.intern, generation, task.started_with, self._link.stored
+                loaded, self._places, generation, task.started_with, self._link.stored
             )
             publication = await self._endpoints.fill(publication)
         except ConfigError as error:

@@ -29,8 +29,13 @@ class Publication:
     services: list[dict[str, Any]] = field(default_factory=list)
     """The services of the Plan as plain data: for those who watch them and need no routes."""
 
-    canaries: list[dict[str, Any]] = field(default_factory=list)
-    """The routes of the Plan that have a canary, as plain data."""
+    splits: list[dict[str, Any]] = field(default_factory=list)
+    """The routes of the Plan that divide their requests, as plain data."""
+
+    @property
+    def canaries(self) -> list[dict[str, Any]]:
+        """Those that have a canary."""
+        return [route for route in self.splits if route["canary"]]
 
     def to_message(self) -> dict[str, Any]:
         """For a channel; ``from_message`` is the way back."""

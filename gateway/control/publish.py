@@ -1,6 +1,5 @@
 """Load and compile on demand: a configuration becomes a Publication, or a list of its problems."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import orjson
 
 from gateway.config import Config, Loaded, load
 from gateway.config.compile import compile_plan
+from gateway.config.compile_service import Labels
 from gateway.config.stored import NOTHING_STORED, Stored, merge
 from gateway.config.table import verify
 from gateway.control.publication import Publication
@@ -35,7 +35,7 @@ class ConfigSource:
 
 def publish(
     loaded: Loaded,
-    intern: Callable[[str], int],
+    labels: Labels,
     generation: int,
     started_with: Config | None = None,
     stored: Stored = NOTHING_STORED,
@@ -50,7 +50,7 @@ def publish(
     if started_with is not None:
         needs_restart = _changed(started_with, config)
         config = _with_settings_of(config, started_with)
-    plan = compile_plan(config, intern, generation)
+    plan = compile_plan(config, labels, generation)
     return Publication(
         generation=generation,
         plan=plan.to_bytes().decode(),
@@ -65,7 +65,7 @@ def publish(
             if service.discovery is not None
         },
         services=orjson.loads(orjson.dumps(plan.services)),
-        canaries=orjson.loads(orjson.dumps([route for route in plan.routes if route.canary])),
+        splits=orjson.loads(orjson.dumps([route for route in plan.routes if route.split])),
     )
 
 

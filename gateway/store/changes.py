@@ -40,6 +40,7 @@ class StoreVersion:
     credentials: int
     sessions: int
     signing_keys: int
+    registry: int
 
 
 class Changes:

@@ -15,8 +15,9 @@ from gateway.store.tables import store_version
 
 __all__ = ["CHANNEL", "Area", "Database", "connect_postgres"]
 
-Area = Literal["plan", "credentials", "sessions", "signing_keys"]
-"""What a change is about: routes, services and policies; users, clients and keys; …"""
+Area = Literal["plan", "credentials", "sessions", "signing_keys", "registry"]
+"""What a change is about: routes, services and policies; users, clients and keys; …; registered
+instances."""
 
 CHANNEL = "gateway_store"
 """PostgreSQL's NOTIFY, with the version as its text."""

@@ -1,4 +1,8 @@
-"""Stored services: their settings in ``services``, their endpoints in ``service_registry``."""
+"""Stored services: their settings in ``services``, their endpoints in ``service_registry``.
+
+The rows of a service with ``discovery`` are instances that have registered (see
+`gateway.store.instances`), and no part of its definition.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -53,12 +57,16 @@ class Services:
         settings, endpoints = _split(section)
         async with self._database.write(_AREA) as connection:
             version = await check_version(self._database, name, table.c.name, expected)
+            before = await connection.scalar(
+                sa.select(table.c.definition).where(table.c.name == name)
+            )
             await connection.execute(
                 sa.update(table)
                 .where(table.c.name == name)
                 .values(definition=settings, version=version + 1, updated_at=now)
             )
-            await connection.execute(sa.delete(registry).where(registry.c.service_name == name))
+            if not (_is_discovered(before) and _is_discovered(settings)):
+                await _unregister(connection, name)
             await _register(connection, name, endpoints, now)
             return (await _load(connection, sa.select(table).where(table.c.name == name)))[0]
 
@@ -66,6 +74,7 @@ class Services:
         """Remove it with its endpoints. NotFound, Superseded."""
         async with self._database.write(_AREA) as connection:
             await check_version(self._database, name, table.c.name, expected)
+            await _unregister(connection, name)
             await connection.execute(sa.delete(table).where(table.c.name == name))
 
 
@@ -90,6 +99,14 @@ def _fits_registry(endpoint: Any) -> bool:
         return False
     url, weight = endpoint.get("url"), endpoint.get("weight", 1)
     return isinstance(url, str) and len(url) <= MAX_URL and type(weight) is int
+
+
+def _is_discovered(definition: Any) -> bool:
+    return isinstance(definition, Mapping) and "discovery" in definition
+
+
+async def _unregister(connection: AsyncConnection, name: str) -> None:
+    await connection.execute(sa.delete(registry).where(registry.c.service_name == name))
 
 
 async def _register(
@@ -123,6 +140,6 @@ async def _load(connection: AsyncConnection, statement: sa.Select[Any]) -> list[
 
 def _definition(row: sa.RowMapping, endpoints: list[dict[str, Any]]) -> Definition:
     section = {} if row["definition"] is None else row["definition"]
-    if isinstance(section, dict) and endpoints:
+    if isinstance(section, dict) and endpoints and not _is_discovered(section):
         section = {**section, "endpoints": endpoints}
     return Definition(row["name"], section, row["version"], row["created_at"], row["updated_at"])

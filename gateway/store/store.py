@@ -9,6 +9,7 @@ from gateway.store.audit import Audit
 from gateway.store.changes import Changes
 from gateway.store.clients import Clients
 from gateway.store.database import Database
+from gateway.store.instances import Instances
 from gateway.store.migrate import upgrade
 from gateway.store.policies import Policies
 from gateway.store.refresh_tokens import RefreshTokens
@@ -35,6 +36,7 @@ class Store:
         self.clients = Clients(self.database)
         self.routes = Routes(self.database)
         self.services = Services(self.database)
+        self.instances = Instances(self.database)
         self.policies = Policies(self.database)
         self.admin_tokens = AdminTokens(self.database)
         self.audit = Audit(self.database)

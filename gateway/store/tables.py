@@ -69,13 +69,7 @@ service_registry = sa.Table(
     "service_registry",
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column(
-        "service_name",
-        sa.String(100),
-        sa.ForeignKey("services.name", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
+    sa.Column("service_name", sa.String(100), nullable=False, index=True),
     sa.Column("endpoint_url", sa.String(255), nullable=False),
     sa.Column("health_check_url", sa.String(255)),
     sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
@@ -83,8 +77,15 @@ service_registry = sa.Table(
     sa.Column("last_health_check", Utc),
     sa.Column("health_status", sa.String(20), nullable=False, server_default="unknown"),
     _made(),
+    sa.Column("zone", sa.String(64)),
+    sa.Column("metadata", Document),
+    sa.Column("ttl_s", sa.Integer),
+    sa.Column("expires_at", Utc),
+    sa.Column("health_reported_by", sa.String(255)),
+    _version(),
+    _changed(),
 )
-"""One row for each endpoint of a service."""
+"""One row for each endpoint of a stored service, and for each registered instance of any."""
 
 rate_limit_policies = sa.Table(
     "rate_limit_policies",
@@ -273,6 +274,7 @@ store_version = sa.Table(
     sa.Column("credentials", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("sessions", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("signing_keys", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("registry", sa.BigInteger, nullable=False, server_default="0"),
 )
 """One row. `version` grows with each change that others must hear of; the other columns hold the
 version at which their area last changed."""

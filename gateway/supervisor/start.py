@@ -15,6 +15,7 @@ from gateway.config import Loaded
 from gateway.config.compile import resolve_workers
 from gateway.config.server import Server
 from gateway.control import snapshot
+from gateway.control.places import Places
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.listener import Listener
@@ -84,7 +85,7 @@ def _prepare(
     segment = Segment(memory, workers, create=True)
     # The rows of the store as they were last seen: to serve must not wait for the database.
     stored = snapshot.read(run_dir.path, loaded.config.store.url)
-    publication = publish(loaded, segment.intern, generation=1, stored=stored)
+    publication = publish(loaded, Places(segment), generation=1, stored=stored)
     mains = _ChildMains(
         options=options,
         loaded=loaded,

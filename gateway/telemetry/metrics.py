@@ -56,6 +56,12 @@ def _processes(snapshot: Snapshot) -> Iterator[str]:
     name = PREFIX + "metric_labels_dropped_total"
     yield from _head(name, "counter", "Labels that found no room and are shown as other.")
     yield f"{name} {snapshot['labels_dropped']}"
+    name = PREFIX + "endpoint_places_used"
+    yield from _head(name, "gauge", "Places of endpoints and parts of splits in the shared memory.")
+    yield f"{name} {snapshot['places_used']}"
+    name = PREFIX + "endpoint_places_dropped_total"
+    yield from _head(name, "counter", "Times that an endpoint or part of a split found no place.")
+    yield f"{name} {snapshot['places_dropped']}"
 
 
 def _services(snapshot: Snapshot) -> Iterator[str]:

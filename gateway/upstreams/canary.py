@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gateway.upstreams.splits import canary_part
+
 if TYPE_CHECKING:
     from gateway._core import Segment
 
@@ -120,21 +122,28 @@ class CanaryWatch:
         tallies = self._tallies() if routes else {}
         watched = {}
         for route in routes:
-            label = route["canary"]["label"]
+            part = canary_part(route)
+            place = part["place"]
             names = [services[part["service"]]["name"] for part in route["split"]]
-            new = names[route["canary"]["part"]]
-            each = self._watched.get(label) or _Watched(
-                self._begin(route["canary"]), route["path"], new, frozenset(names) - {new}
+            new = services[part["service"]]["name"]
+            each = self._watched.get(place) or _Watched(
+                self._begin(route["canary"], place), route["path"], new, frozenset(names) - {new}
             )
-            if label not in self._watched:
+            if place not in self._watched:
                 each.canary.new_mark, each.canary.old_mark = _sides(each, tallies)
             each.canary.rules = route["canary"]
-            watched[label] = each
+            watched[place] = each
         self._watched = watched
 
-    def _begin(self, rules: Mapping[str, Any]) -> Canary:
+    def decided(self, place: int) -> None:
+        """Somebody else has given the canary at this place another share: its step begins anew."""
+        if (each := self._watched.get(place)) is not None:
+            each.canary = self._begin(each.canary.rules, place)
+            each.canary.new_mark, each.canary.old_mark = _sides(each, self._tallies())
+
+    def _begin(self, rules: Mapping[str, Any], place: int) -> Canary:
         """A control process that was started again goes on with the share that is in force."""
-        permille = self._segment.share(rules["label"])
+        permille = self._segment.share(place)
         return Canary(rules, time.monotonic(), None if permille is None else permille / 1000)
 
     async def run(self) -> None:
@@ -147,10 +156,10 @@ class CanaryWatch:
     def look(self, now_s: float) -> None:
         """Decide about each, and tell the workers."""
         tallies = self._tallies()
-        for label, each in self._watched.items():
+        for place, each in self._watched.items():
             told = each.canary.look(now_s, *_sides(each, tallies))
             if told and each.canary.share is not None:
-                self._segment.set_share(label, round(each.canary.share * 1000))
+                self._segment.set_share(place, round(each.canary.share * 1000))
                 log.warning("canary %s on %s %s", each.new, each.route, told)
 
     def _tallies(self) -> Mapping[tuple[str, str], Tally]:

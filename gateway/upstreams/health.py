@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -72,9 +71,13 @@ class Judge:
 class HealthChecks:
     """One task for each endpoint of a service that has `health`."""
 
-    def __init__(self, segment: "Segment") -> None:
-        self.transitions: Counter[tuple[str, str, str]] = Counter()
-        """Service, endpoint, health → how often it became so."""
+    def __init__(
+        self,
+        segment: "Segment",
+        changed: Callable[[str, str, Health], None] = lambda service, url, health: None,
+    ) -> None:
+        """`changed` is told of the service, the URL and the health of what became another."""
+        self._changed = changed
         self._segment = segment
         self._tasks: dict[tuple[object, ...], tuple[int, asyncio.Task[None]]] = {}
 
@@ -87,15 +90,15 @@ class HealthChecks:
             for endpoint in service["endpoints"]
         }
         for key in self._tasks.keys() - wanted.keys():
-            label, task = self._tasks.pop(key)
+            place, task = self._tasks.pop(key)
             task.cancel()
             # Nobody looks any more, so what was seen must not count for ever.
-            self._segment.set_health(label, "unknown", _now_ms())
+            self._segment.set_health(place, "unknown", _now_ms())
         for key in wanted.keys() - self._tasks.keys():
             service, endpoint = wanted[key]
             check = self._check(service, endpoint)
             task = asyncio.get_running_loop().create_task(check)
-            self._tasks[key] = endpoint["label"], task
+            self._tasks[key] = endpoint["place"], task
 
     def close(self) -> None:
         """Stop. What was seen stays in the segment: the next control process goes on from there."""
@@ -109,20 +112,20 @@ class HealthChecks:
         endpoint: Mapping[str, Any],
         draw: Callable[[], float] = random.random,
     ) -> None:
-        health, label = service["health"], endpoint["label"]
+        health, place = service["health"], endpoint["place"]
         judge = Judge(
             interval=health["interval"],
             backoff_max=health["backoff_max"],
             unhealthy_after=health["unhealthy_after"],
             healthy_after=health["healthy_after"],
-            health=self._segment.endpoint(label, _now_ms())["health"],
+            health=self._segment.endpoint(place, _now_ms())["health"],
         )
         await asyncio.sleep(draw() * min(FIRST_S, judge.interval))
         while True:
             reason = await probe(endpoint, health, service["host"])
             if judge.record(reason is None):
-                self._segment.set_health(label, judge.health, _now_ms())
-                self.transitions[service["name"], endpoint["url"], judge.health] += 1
+                self._segment.set_health(place, judge.health, _now_ms())
+                self._changed(service["name"], endpoint["url"], judge.health)
                 level = logging.WARNING if reason else logging.INFO
                 why = f": {reason}" if reason else ""
                 log.log(
@@ -134,7 +137,7 @@ class HealthChecks:
 def _identity(service: Mapping[str, Any], endpoint: Mapping[str, Any]) -> tuple[object, ...]:
     """Equal as long as a check need not begin anew."""
     settings = tuple(str(value) for value in service["health"].values())
-    return (endpoint["label"], service["host"], *settings)
+    return (endpoint["place"], service["host"], *settings)
 
 
 def _now_ms() -> int:

@@ -1,9 +1,10 @@
 """What is known of services and endpoints, as people and Prometheus see it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.telemetry.metrics import Family
+from gateway.upstreams.splits import Decided, shares_of
 
 __all__ = ["UpstreamStates", "canary_shares", "families", "service_states"]
 
@@ -44,9 +45,15 @@ def _breaker(
 
 
 def _endpoint(endpoint: Mapping[str, Any], segment: UpstreamStates, now_ms: int) -> dict[str, Any]:
-    state = segment.endpoint(endpoint["label"], now_ms)
+    state = segment.endpoint(endpoint["place"], now_ms)
     usable = state["health"] != "unhealthy" and not state["ejected_for_ms"]
-    return {"url": endpoint["url"], "usable": usable, **state}
+    return {
+        "url": endpoint["url"],
+        "zone": endpoint["zone"],
+        "priority": endpoint["priority"],
+        "usable": usable,
+        **state,
+    }
 
 
 def families(states: Sequence[Mapping[str, Any]]) -> list[Family]:
@@ -80,17 +87,15 @@ def families(states: Sequence[Mapping[str, Any]]) -> list[Family]:
 def canary_shares(
     routes: Sequence[Mapping[str, Any]],
     services: Sequence[Mapping[str, Any]],
-    share: Callable[[int], int | None],
+    decided: Decided,
 ) -> Family:
-    """`routes`: those of the Plan with a canary. `share`: permille by label; None as configured."""
+    """`routes`: those of the Plan with a canary."""
     samples = []
     for route in routes:
-        part = route["split"][route["canary"]["part"]]
-        permille = share(route["canary"]["label"])
-        if permille is None:
-            permille = 1000 * part["weight"] / sum(each["weight"] for each in route["split"])
-        labels = {"route": route["path"], "service": services[part["service"]]["name"]}
-        samples.append((labels, permille / 1000))
+        number = route["canary"]["part"]
+        service = services[route["split"][number]["service"]]["name"]
+        labels = {"route": route["path"], "service": service}
+        samples.append((labels, shares_of(route["split"], decided)[number]))
     return Family(
         "gateway_canary_share",
         "gauge",

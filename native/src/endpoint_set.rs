@@ -14,6 +14,9 @@ pub struct EndpointSet {
     _segment: Py<Segment>,
 }
 
+/// Place, weight, URL, priority and zone.
+type Listed = (u32, u32, String, u32, Option<String>);
+
 /// `outlier` of the Plan; durations in ms, shares in permille and percent.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -33,14 +36,14 @@ struct Outlier {
 impl EndpointSet {
     #[new]
     #[pyo3(signature = (segment, slot, label, kind, endpoints, *, seed, now_ms, max_load_percent=0,
-                        slow_start_ms=0, outlier=None, panic_percent=50, checked=false))]
+                        slow_start_ms=0, outlier=None, panic_percent=50, checked=false, zone=None))]
     #[allow(clippy::too_many_arguments)] // keywords, most of them
     fn new(
         segment: &Bound<'_, Segment>,
         slot: usize,
         label: u32,
         kind: &str,
-        endpoints: Vec<(u32, u32, String)>,
+        endpoints: Vec<Listed>,
         seed: u64,
         now_ms: u64,
         max_load_percent: u32,
@@ -48,10 +51,17 @@ impl EndpointSet {
         outlier: Option<Outlier>,
         panic_percent: u32,
         checked: bool,
+        zone: Option<String>,
     ) -> PyResult<Self> {
         let endpoints: Vec<Endpoint> = endpoints
             .into_iter()
-            .map(|(label, weight, url)| Endpoint { label, weight, url })
+            .map(|(place, weight, url, priority, zone)| Endpoint {
+                place,
+                weight,
+                url,
+                priority,
+                zone,
+            })
             .collect();
         let max_ejected_percent = outlier
             .as_ref()
@@ -67,6 +77,7 @@ impl EndpointSet {
             max_ejected_percent,
             panic_percent,
             checked,
+            zone,
         };
         let core = segment.get().core();
         core::EndpointSet::new(core, slot, settings, &endpoints, seed, now_ms)

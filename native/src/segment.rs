@@ -138,6 +138,14 @@ impl Segment {
         self.core.label(id)
     }
 
+    fn place(&self, name: &str, now_ms: u64) -> u32 {
+        self.core.place(name, now_ms)
+    }
+
+    fn sweep(&self, wanted: Vec<u32>, now_ms: u64, grace_ms: u64) -> usize {
+        self.core.sweep(&wanted, now_ms, grace_ms)
+    }
+
     fn beat(&self, slot: usize, now_ms: u64) -> PyResult<()> {
         self.region(slot)?.beat(now_ms);
         Ok(())
@@ -219,7 +227,9 @@ impl Segment {
             let names = Health::ALL.map(Health::name).join(", ");
             PyValueError::new_err(format!("segment: no health {health:?}; use one of {names}"))
         })?;
-        self.core.endpoint(endpoint).set_health(health, now_ms);
+        if endpoint != core::OTHER {
+            self.core.endpoint(endpoint).set_health(health, now_ms);
+        }
         Ok(())
     }
 
@@ -239,17 +249,17 @@ impl Segment {
         Ok(state)
     }
 
-    fn share(&self, canary: u32) -> Option<u32> {
-        self.core.upstreams().share(canary)
+    fn share(&self, part: u32) -> Option<u32> {
+        self.core.upstreams().share(part)
     }
 
-    fn set_share(&self, canary: u32, permille: Option<u32>) -> PyResult<()> {
+    fn set_share(&self, part: u32, permille: Option<u32>) -> PyResult<()> {
         if permille > Some(1000) {
             return Err(PyValueError::new_err(
                 "segment: a share is at most 1000 permille",
             ));
         }
-        self.core.upstreams().set_share(canary, permille);
+        self.core.upstreams().set_share(part, permille);
         Ok(())
     }
 
@@ -300,6 +310,9 @@ impl Segment {
         snapshot.set_item("series", series?)?;
         snapshot.set_item("heartbeats", &from.heartbeats)?;
         snapshot.set_item("labels_dropped", from.labels_dropped)?;
+        let (used, dropped) = self.core.places();
+        snapshot.set_item("places_used", used)?;
+        snapshot.set_item("places_dropped", dropped)?;
         Ok(snapshot)
     }
 
@@ -348,6 +361,7 @@ pub fn add_tables(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let seconds = BUCKET_BOUNDS_NS.map(|bound| bound as f64 / 1e9);
     module.add("DURATION_BUCKETS", PyTuple::new(py, seconds)?)?;
     module.add("MAX_LABELS", core::MAX_LABELS)?;
+    module.add("MAX_PLACES", core::MAX_PLACES)?;
     module.add("SERIES_LIMIT", core::SERIES_LIMIT)?;
     module.add("SERVICES_LIMIT", core::SERVICES_LIMIT)
 }

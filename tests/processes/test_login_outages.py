@@ -18,6 +18,7 @@ from gateway.identity.keys import new_key
 from gateway.store.store import Store
 from tests.processes.instance import eventually, fetch
 from tests.processes.login import PASSWORD, Gateway, add_ann, until_refused
+from tests.servers.load import Load
 from tests.servers.redis import RedisServer
 
 
@@ -181,6 +182,11 @@ def test_redis_dies(
     gateway.begin()
     access, other = gateway.login()["accessToken"], gateway.login()["accessToken"]
     assert gateway.call(access)[0] == 200
+    load = Load(
+        gateway.address("http"), 8, "/read/x", f"Authorization: Bearer {access}\r\n",
+        statuses=(200, expected), body=None,
+    )  # fmt: skip
+    load.start()
     redis.kill()
     eventually(lambda: gateway.call(access)[0] == expected, "the stance is taken")
     if stance == "fail_open":
@@ -192,3 +198,6 @@ def test_redis_dies(
     up = "the metric says so"
     eventually(lambda: b"gateway_state_up 1" in fetch(gateway.address("status"), "/metrics")[2], up)
     eventually(lambda: gateway.call(access)[0] == 200, "tokens are accepted again")
+    load.stop()
+    assert load.answered > 100
+    assert load.failures == []  # nothing hung, and nothing but the stance was answered

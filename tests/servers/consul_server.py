@@ -27,11 +27,14 @@ class Instance:
     tags: tuple[str, ...] = ()
     weights: dict[str, int] = field(default_factory=lambda: {"Passing": 1, "Warning": 1})
     zone: str | None = None
+    meta: dict[str, str] = field(default_factory=dict)
+    node_meta: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         service: dict[str, Any] = {
             "ID": f"web-{self.port}", "Service": "web", "Tags": list(self.tags),
             "Address": self.address, "Port": self.port, "Weights": self.weights,
+            "Meta": self.meta,
         }  # fmt: skip
         if self.zone:
             service["Locality"] = {"Region": "eu", "Zone": self.zone}
@@ -39,8 +42,8 @@ class Instance:
             {"CheckID": "serfHealth", "Status": "passing"},
             {"CheckID": f"service:web-{self.port}", "Status": self.status},
         ]
-        return {"Node": {"Node": "n", "Address": self.node_address}, "Service": service,
-                "Checks": checks}  # fmt: skip
+        node = {"Node": "n", "Address": self.node_address, "Meta": self.node_meta}
+        return {"Node": node, "Service": service, "Checks": checks}
 
 
 class ConsulServer(JsonServer):

@@ -61,7 +61,7 @@ class GatewayThread:
         self.run(lambda: self.worker.listen(self._socket))
 
     def compile(self, plan: Plan) -> bytes:
-        return orjson.dumps(with_labels(plan, self.segment.intern))
+        return orjson.dumps(with_labels(plan, self.segment))
 
     def run(self, function: Callable[[], Result]) -> Result:
         """Runs a function in the worker's thread: nothing of a worker is safe from another one."""

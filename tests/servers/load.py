@@ -5,7 +5,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-REQUEST = b"GET /0 HTTP/1.1\r\nHost: load\r\n\r\n"
 # An answer that takes longer has failed, whatever it says.
 DEADLINE_S = 5.0
 
@@ -16,6 +15,13 @@ class Load:
 
     address: tuple[str, int]
     clients: int = 16
+    target: str = "/0"
+    fields: str = ""
+    """Lines of the head, each with its end."""
+    statuses: tuple[int, ...] = (200,)
+    """What counts as an answer."""
+    body: bytes | None = b"done"
+    """What must be in it; None: anything."""
     answered: int = 0
     reconnects: int = 0
     failures: list[tuple[float, str]] = field(default_factory=list)
@@ -56,9 +62,9 @@ class Load:
                 writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(REQUEST)
+        writer.write(f"GET {self.target} HTTP/1.1\r\nHost: load\r\n{self.fields}\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200 "), head
+        assert int(head.split(b" ")[1]) in self.statuses, head
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         body = await reader.readexactly(length)
-        assert body == b"done", body
+        assert self.body in (None, body), body

@@ -1,8 +1,10 @@
 """Builds the compiled Plan that a worker is given, with every default filled in."""
 
 import copy
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway._core import Segment
 
 Plan = dict[str, Any]
 
@@ -18,7 +20,7 @@ TIMEOUTS = {"connect": 1.0, "response": 5.0, "idle": 60.0, "total": 0.0}
 POOL = {"max_connections": 512, "max_queue": 128, "idle_timeout": 60.0}
 
 SWITCHED_OFF = {
-    "hash_by": None, "max_load": 0.0, "sticky_cookie": None, "slow_start": 0.0,
+    "hash_by": None, "zone": None, "max_load": 0.0, "sticky_cookie": None, "slow_start": 0.0,
     "panic_threshold": 0.5, "health": None, "outlier": None, "breaker": None, "bulkhead": None,
     "retries": None, "fallback": None,
 }  # fmt: skip
@@ -57,11 +59,21 @@ def endpoint(address: tuple[str, int], weight: int = 1) -> Plan:
         "port": port,
         "unix": None,
         "weight": weight,
+        "zone": None,
+        "priority": 0,
     }
 
 
 def unix_endpoint(path: str, weight: int = 1) -> Plan:
-    return {"url": f"unix://{path}", "host": None, "port": None, "unix": path, "weight": weight}
+    return {
+        "url": f"unix://{path}",
+        "host": None,
+        "port": None,
+        "unix": path,
+        "weight": weight,
+        "zone": None,
+        "priority": 0,
+    }
 
 
 def service(
@@ -167,14 +179,22 @@ def plan(
     }
 
 
-def with_labels(plan: Plan, intern: Callable[[str], int]) -> Plan:
+def with_labels(plan: Plan, segment: "Segment") -> Plan:
     labelled = copy.deepcopy(plan)
     for entry in labelled["services"]:
-        entry["label"] = intern(entry["name"])
+        entry["label"] = segment.intern(entry["name"])
         for each in entry["endpoints"]:
-            each["label"] = intern(f"{entry['name']} {each['url']}")
+            each["place"] = segment.place(f"{entry['name']} {each['url']}", 0)
     for entry in labelled["rate_limits"]:
-        entry["label"] = intern(entry["name"])
+        entry["label"] = segment.intern(entry["name"])
     for entry in labelled["routes"]:
-        entry["label"] = intern(entry["path"])
+        entry["label"] = segment.intern(entry["path"])
+        for number, part in enumerate(entry["split"]):
+            part.setdefault("place", segment.place(f"split {entry['path']} {number}", 0))
     return labelled
+
+
+class Lengths:
+    """Labels and places for Plans that nobody runs: a number that depends on the name."""
+
+    intern = place = staticmethod(len)

@@ -24,7 +24,7 @@ class ControlledWorker:
         self._faults: list[str] = []
 
     async def install(self, plan: dict[str, Any]) -> dict[str, Any]:
-        compiled = orjson.dumps(with_labels(plan, self._segment.intern))
+        compiled = orjson.dumps(with_labels(plan, self._segment))
         if self._worker is not None:
             self._worker.install(compiled)
             return {}
@@ -47,7 +47,7 @@ class ControlledWorker:
         return {
             "connections": self._worker.connections,
             "exchanges": self._worker.exchanges,
-            "in_flight": sum(self._segment.endpoint(label, 1)["in_flight"] for label in range(64)),
+            "in_flight": sum(self._segment.endpoint(place, 1)["in_flight"] for place in range(64)),
             "objects": dict(kinds),
             "faults": self._faults,
         }

@@ -23,21 +23,21 @@ NOW = 100_000
 
 
 class Host:
-    """A segment, its labels, and endpoint sets for its workers."""
+    """A segment, places in it, and endpoint sets for its workers."""
 
     def __init__(self, count: int = 4, workers: int = 2) -> None:
         self.segment = Segment(mmap.mmap(-1, Segment.size_for(workers)), workers, create=True)
         self.service = self.segment.intern("service")
-        self.labels = [self.segment.intern(f"service {url}") for url in URLS[:count]]
+        self.places = [self.segment.place(f"service {url}", NOW) for url in URLS[:count]]
 
     def endpoints(self, kind: str = "weighted_random", slot: int = 0, **more: Any) -> EndpointSet:
-        listed = [(label, 1, url) for label, url in zip(self.labels, URLS, strict=False)]
+        listed = [(place, 1, url, 0, None) for place, url in zip(self.places, URLS, strict=False)]
         more = {"seed": 0, "now_ms": NOW} | more
         return EndpointSet(self.segment, slot, self.service, kind, listed, **more)
 
     def set_health(self, *states: str) -> None:
-        for label, state in zip(self.labels, states, strict=True):
-            self.segment.set_health(label, state, NOW)
+        for place, state in zip(self.places, states, strict=True):
+            self.segment.set_health(place, state, NOW)
 
 
 def picked(endpoints: EndpointSet, now: int = NOW, count: int = 400, **more: Any) -> Counter[Any]:
@@ -97,7 +97,7 @@ def test_ejection_is_seen_by_all_workers_and_ends() -> None:
     first, second = (host.endpoints(slot=slot, outlier=OUTLIER) for slot in range(2))
     assert [first.report(1, True, 10, NOW) for _ in range(3)] == [False, False, True]
     assert picked(second).keys() == {0, 2, 3}
-    assert host.segment.endpoint(host.labels[1], NOW)["ejected_for_ms"] == 1000
+    assert host.segment.endpoint(host.places[1], NOW)["ejected_for_ms"] == 1000
     assert picked(second, NOW + 1000).keys() == {0, 1, 2, 3}
 
 
@@ -180,7 +180,7 @@ def test_slow_ejections_grow_and_are_judged_anew() -> None:
         assert endpoints.refresh(now) == 2
         assert endpoints.refresh(now) is None, "it is out"
         assert picked(endpoints, now).keys() == {0, 1}
-        lasted.append(host.segment.endpoint(host.labels[2], now)["ejected_for_ms"])
+        lasted.append(host.segment.endpoint(host.places[2], now)["ejected_for_ms"])
         now += lasted[-1]
         assert endpoints.refresh(now) is None, "what it was before is forgotten"
         assert picked(endpoints, now).keys() == {0, 1, 2}
@@ -220,16 +220,16 @@ def test_in_flight_is_summed_over_the_workers_and_dies_with_them() -> None:
         first.begin(0)
         second.begin(0)
     second.end(0)
-    assert host.segment.endpoint(host.labels[0], NOW)["in_flight"] == 9
+    assert host.segment.endpoint(host.places[0], NOW)["in_flight"] == 9
     assert picked(second)[0] < 40, "only where both draws are 0"
     child = os.fork()
     if not child:
         first.begin(0)
         os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
-    assert host.segment.endpoint(host.labels[0], NOW)["in_flight"] == 10
+    assert host.segment.endpoint(host.places[0], NOW)["in_flight"] == 10
     host.segment.reset_gauges(0)
-    assert host.segment.endpoint(host.labels[0], NOW)["in_flight"] == 4
+    assert host.segment.endpoint(host.places[0], NOW)["in_flight"] == 4
 
 
 def test_slow_start() -> None:
@@ -237,7 +237,7 @@ def test_slow_start() -> None:
     host.endpoints(slow_start_ms=10_000)
     host.set_health("healthy", "unhealthy")
     later = NOW + 60_000
-    host.segment.set_health(host.labels[1], "healthy", later)
+    host.segment.set_health(host.places[1], "healthy", later)
     endpoints = host.endpoints(slow_start_ms=10_000, checked=True, now_ms=later)
     shares = [picked(endpoints, later + age, 4000)[1] / 4000 for age in (0, 2500, 5000, 10_000)]
     assert shares == sorted(shares)

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -58,6 +59,32 @@ def test_keys_from_cookies(gateway: Any, servers: Any) -> None:
             assert len({client.get("/", line).body for line in lines}) == 1
 
 
+def test_the_own_zone_first_then_others_then_the_next_priority(gateway: Any, servers: Any) -> None:
+    upstreams = named(servers, "nfb")
+    endpoints = [endpoint(upstream.address) for upstream in upstreams]
+    endpoints[0] |= {"zone": "near"}
+    endpoints[1] |= {"zone": "far"}
+    endpoints[2] |= {"zone": "near", "priority": 1}
+    running = gateway(plan([service(endpoints=endpoints, zone="near", health={})]))
+    places = [running.segment.place(f"echo {each['url']}", 0) for each in endpoints]
+
+    def bodies() -> set[bytes]:
+        # The loads of the levels are those of the last tick.
+        time.sleep(0.25)
+        with running.connect() as client:
+            return {client.get().body for _ in range(30)}
+
+    assert bodies() == {b"n"}
+    running.segment.set_health(places[0], "unhealthy", 1)
+    # Half of the priority is left: it carries 70 %.
+    assert bodies() == {b"f", b"b"}
+    running.segment.set_health(places[1], "unhealthy", 1)
+    assert bodies() == {b"b"}
+    running.segment.set_health(places[0], "healthy", 1)
+    running.segment.set_health(places[1], "healthy", 1)
+    assert bodies() == {b"n"}
+
+
 def test_least_request_avoids_who_is_busy(gateway: Any, servers: Any, scripted: Any) -> None:
     gate = threading.Event()
     stuck = scripted((*REQUEST, gate, OK))
@@ -90,9 +117,9 @@ def test_a_sticky_cookie(gateway: Any, servers: Any) -> None:
             assert client.get("/", f"Cookie: {forged}").get("set-cookie")
 
 
-def split_plan(servers: Any, parts: list[dict[str, Any]], by: Any = None) -> Any:
+def split_plan(servers: Any, parts: list[dict[str, Any]], by: Any = None, names: str = "ab") -> Any:
     services = [
-        service_of([upstream], name=upstream.name.decode()) for upstream in named(servers, "ab")
+        service_of([upstream], name=upstream.name.decode()) for upstream in named(servers, names)
     ]
     filled = [{"headers": [], "cookies": [], "claims": [], "weight": 0} | part for part in parts]
     return plan(services, [route(split=filled, split_by=by)])
@@ -193,9 +220,7 @@ def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, serve
     by = {"source": "header", "name": "x-user-id"}
     compiled = split_plan(servers, [{"service": 0, "weight": 95}, {"service": 1, "weight": 5}], by)
     running = gateway(compiled)
-    label = running.segment.intern("the canary")
-    compiled["routes"][0]["canary"] = {"part": 1, "label": label}
-    running.install(compiled | {"generation": 2})
+    place = running.segment.place("split /{path...} 1", 0)
 
     def with_the_canary() -> set[int]:
         return {user for user in range(300) if client.get("/", f"X-User-Id: {user}").body == b"b"}
@@ -203,13 +228,32 @@ def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, serve
     with running.connect() as client:
         first = with_the_canary()
         assert 3 < len(first) < 40
-        running.segment.set_share(label, 500)
+        running.segment.set_share(place, 500)
         half = with_the_canary()
         assert 120 < len(half) < 180
         assert first <= half, "who was there stays there"
-        running.segment.set_share(label, 0)
+        running.segment.set_share(place, 0)
         assert with_the_canary() == set()
-        running.segment.set_share(label, 1000)
+        running.segment.set_share(place, 1000)
         assert len(with_the_canary()) == 300
-        running.segment.set_share(label, None)
+        running.segment.set_share(place, None)
         assert with_the_canary() == first
+
+
+def test_what_a_laid_over_share_leaves_is_divided_by_weight(gateway: Any, servers: Any) -> None:
+    parts = [{"service": number, "weight": weight} for number, weight in enumerate((50, 50, 0))]
+    running = gateway(split_plan(servers, parts, names="abc"))
+    places = [running.segment.place(f"split /{{path...}} {number}", 0) for number in range(3)]
+
+    def shares() -> dict[bytes, float]:
+        counts = Counter(client.get().body for _ in range(3000))
+        return {name: round(count / 3000, 1) for name, count in sorted(counts.items())}
+
+    with running.connect() as client:
+        assert shares() == {b"a": 0.5, b"b": 0.5}
+        running.segment.set_share(places[2], 400)
+        assert shares() == {b"a": 0.3, b"b": 0.3, b"c": 0.4}
+        running.segment.set_share(places[0], 600)
+        assert shares() == {b"a": 0.6, b"c": 0.4}
+        running.segment.set_share(places[2], 0)
+        assert shares() == {b"a": 0.6, b"b": 0.4}

@@ -44,8 +44,8 @@ class Pair:
     def in_flight(self) -> list[int]:
         segment = self.gateway.segment
         urls = [f"http://{host}:{port}" for host, port in (self.first.address, self.second.address)]
-        labels = [segment.intern("echo"), *(segment.intern(f"echo {url}") for url in urls)]
-        return [segment.endpoint(label, 1)["in_flight"] for label in labels]
+        places = [segment.place(f"echo {url}", 0) for url in urls]
+        return [segment.endpoint(place, 1)["in_flight"] for place in places]
 
     def is_quiet(self, open_connections: int) -> bool:
         """Nothing is under way, and so many connections to the endpoints are kept."""
@@ -54,7 +54,7 @@ class Pair:
                 self.gateway.exchanges == 0
                 and self.first.open_connections + self.second.open_connections == open_connections
             )
-        ) and self.in_flight() == [0, 0, 0]
+        ) and self.in_flight() == [0, 0]
 
     def outcomes(self, count: int = 1) -> list[str | None]:
         return [entry.get("hedge") for entry in self.gateway.log_entries(count)]

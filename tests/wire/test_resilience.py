@@ -198,15 +198,15 @@ def test_an_unhealthy_endpoint_is_passed_over(gateway: Any, scripted: Any) -> No
     upstreams = [scripted(ANSWERS) for _ in range(3)]
     endpoints = [endpoint(upstream.address) for upstream in upstreams]
     running = gateway(plan([service(endpoints=endpoints, health={}, panic_threshold=0.0)]))
-    labels = [running.segment.intern(f"echo {each['url']}") for each in endpoints]
+    places = [running.segment.place(f"echo {each['url']}", 0) for each in endpoints]
     with running.connect() as client:
-        running.segment.set_health(labels[0], "unhealthy", 1)
+        running.segment.set_health(places[0], "unhealthy", 1)
         assert [client.get().status for _ in range(10)] == [200] * 10
         assert len(upstreams[0].requests) == 0
-        for label in labels:
-            running.segment.set_health(label, "unhealthy", 1)
+        for place in places:
+            running.segment.set_health(place, "unhealthy", 1)
         check_error(client.get(), 503, "no_healthy_endpoint")
-        running.segment.set_health(labels[0], "healthy", 1)
+        running.segment.set_health(places[0], "healthy", 1)
         assert client.get().status == 200
         assert len(upstreams[0].requests) == 1
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from benchmarks.macro import request
 from benchmarks.macro.peers.peer import Instance, Peer, Place, printed_version
-from benchmarks.macro.processes import free_port
+from benchmarks.macro.processes import StartError, free_port
 
 COMMAND = Path(sys.executable).parent / "gateway"
 RESOURCES_PER_SERVICE = 10
@@ -91,6 +92,53 @@ class GatewayToken(Gateway):
         routes = [route | {"auth": "required", "scopes": ["read"]} for route in plain["routes"]]
         auth = {"jwt_providers": [provider]}
         return plain | {"auth": auth, "store": store, "routes": routes}
+
+
+class GatewayCredentials(GatewayToken):
+    """One instance with three routes to the same place: `/plain`, `/token` and `/key` want nothing,
+    a token, and an API key with a scope.
+    """
+
+    name = "gateway-credentials"
+
+    def configuration(self, place: Place, extra_paths: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The route that the parity check asks for stays without a credential."""
+        with_token = super().configuration(place, extra_paths)
+        wanted: dict[str, dict[str, Any]] = {
+            "plain": {"auth": "none"},
+            "token": {"accept": ["jwt"], "scopes": ["read"]},
+            "key": {"accept": ["api_key"], "scopes": ["read"]},
+        }
+        routes = [
+            {"path": f"/{name}/{{path...}}", "strip_prefix": f"/{name}", "service": "identity"}
+            | more
+            for name, more in wanted.items()
+        ]
+        measured = with_token["routes"][0] | {"auth": "none", "scopes": []}
+        return with_token | {"routes": [measured, *routes]}
+
+    def configure(self, place: Place) -> list[str]:
+        """With a user and a key of hers in the store."""
+        command = super().configure(place)
+        owner, config = "ada@example.org", ["-c", str(configuration_path(place))]
+        user = ["users", "create", owner, "--scopes", "read", "--password-stdin", *config]
+        made(user, "Correct-Horse-7!")
+        key = made(["keys", "create", "--owner", owner, "--scopes", "read", *config])
+        key_path(place).write_text(key)
+        return command
+
+
+def key_path(place: Place) -> Path:
+    """Where the API key of `GatewayCredentials` is."""
+    return place.directory / "api_key"
+
+
+def made(verb: list[str], typed: str = "") -> str:
+    """What a verb of the gateway prints. Raises StartError if it fails."""
+    done = subprocess.run([str(COMMAND), *verb], input=typed, capture_output=True, text=True)
+    if done.returncode:
+        raise StartError(f"gateway {' '.join(verb[:2])}: {done.stderr}")
+    return done.stdout.strip()
 
 
 class GatewayFull(GatewayToken):

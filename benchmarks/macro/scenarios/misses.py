@@ -14,7 +14,7 @@ from benchmarks.macro.peers.gateway import GatewayToken
 from benchmarks.macro.peers.peer import Instance
 from benchmarks.macro.report import Findings, Table, Verdict
 from benchmarks.macro.rounds import interleave
-from benchmarks.macro.samples import Rounds, Sample, spread
+from benchmarks.macro.samples import Rounds, Sample
 from benchmarks.macro.scenarios import Scenario
 
 TITLE = "1 % of the requests with a token that is new"
@@ -122,7 +122,7 @@ def table(rounds: Rounds, rate_per_s: float) -> Table:
 
 def verdict(rounds: Rounds) -> Verdict:
     """The 99th percentile of the others moves by a millisecond at most; within each round."""
-    moved = spread(p99_ms(round_[NEW]) - p99_ms(round_[KNOWN]) for round_ in rounds.kept)
+    moved = rounds.difference(NEW, KNOWN, p99_ms)
     met = rounds.decide([KNOWN], rounds.failed(NEW) == 0 and moved.median <= P99_SLACK_MS)
     wanted = f"p99 of the others + {P99_SLACK_MS:g} ms at most"
     return Verdict("P11", TITLE, wanted, f"{moved.text(2)} ms", met)

@@ -15,10 +15,12 @@ from gateway.config.auth import Auth
 from gateway.config.stored import Kind
 from gateway.control.admin.credentials import credential_operations
 from gateway.control.admin.dispatch import Dispatcher, refusal_of
+from gateway.control.admin.instances import instance_operations
 from gateway.control.admin.openapi import openapi_document
 from gateway.control.admin.operation import Operation
 from gateway.control.admin.people import People
 from gateway.control.admin.planned import PLURALS, PlannedSections, configuration_operation
+from gateway.control.admin.splits import Splits
 from gateway.control.hygiene import OneHost, local_hosts
 from gateway.control.instance import Instance
 from gateway.control.publish import ConfigSource
@@ -31,22 +33,30 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def admin_app(
-    instance: Instance, listener: Listener, link: StoreLink, source: ConfigSource
+    instance: Instance,
+    listener: Listener,
+    link: StoreLink,
+    source: ConfigSource,
+    decided: Callable[[int], None],
 ) -> ASGIApp:
-    """``/api/v1/…`` and ``/openapi.json``."""
-    operations = table_of(instance, link, source)
+    """``/api/v1/…`` and ``/openapi.json``. `decided`: see `Splits`."""
+    operations = table_of(instance, link, source, decided)
     routes = [*_routes(operations, Dispatcher(link)), Route("/openapi.json", _document(operations))]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse, Exception: _refuse})
     return OneHost(app, local_hosts(listener))
 
 
-def table_of(instance: Instance, link: StoreLink, source: ConfigSource) -> list[Operation]:
+def table_of(
+    instance: Instance, link: StoreLink, source: ConfigSource, decided: Callable[[int], None]
+) -> list[Operation]:
     """All operations."""
     kinds: list[Kind] = list(PLURALS)
     planned = [PlannedSections(kind, instance, link, source) for kind in kinds]
     return [
         configuration_operation(instance),
         *(row for sections in planned for row in sections.operations()),
+        *Splits(instance, decided).operations(),
+        *instance_operations(),
         *People(NewPasswords(lambda: _auth(instance).passwords)).operations(),
         *credential_operations(lambda: _auth(instance)),
     ]

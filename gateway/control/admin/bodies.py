@@ -6,8 +6,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from annotated_types import Ge, Le, Len
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from gateway.administration.registration import (
+    MAX_TTL_S,
+    MIN_TTL_S,
+    parse_instance_url,
+)
 from gateway.administration.views import AdminTokenView, ClientView, KeyView, Role
-from gateway.config.values import parse_name
+from gateway.config.services import MAX_WEIGHT
+from gateway.config.values import parse_name, parse_zone
 from gateway.store.emails import normalise_email
 
 __all__ = [
@@ -20,12 +26,17 @@ __all__ = [
     "DefinitionChange",
     "DefinitionCreation",
     "DefinitionView",
+    "InstanceChange",
+    "InstanceRegistration",
     "KeyCreated",
     "KeyCreation",
     "KeyRotation",
     "Page",
     "QuarantinedRow",
     "Revoked",
+    "SplitChange",
+    "SplitPartView",
+    "SplitView",
     "UserChange",
     "UserCreation",
 ]
@@ -165,6 +176,39 @@ class ClientCreated(ClientView):
     """It cannot be shown again."""
 
 
+# --- instances -------------------------------------------------------------------------------
+
+Weight = Annotated[int, Ge(0), Le(MAX_WEIGHT)]
+Zone = Annotated[str, AfterValidator(parse_zone)]
+
+
+class InstanceRegistration(Body):
+    """What an instance says of itself. Said again, it takes the place of what was said before."""
+
+    service: Name
+    """What `discovery.registry.service` asks for."""
+    url: Annotated[str, AfterValidator(parse_instance_url)]
+    """`http://HOST:PORT` or `unix:///path`."""
+    weight: Weight = 1
+    zone: Zone | None = None
+    metadata: dict[str, Any] | None = None
+    """For people and other programs."""
+    ttl_s: Annotated[int, Ge(MIN_TTL_S), Le(MAX_TTL_S)] | None = None
+    """Seconds after which it leaves if no heartbeat came; null: it stays until it is removed."""
+
+
+class InstanceChange(Body):
+    """What is to be other than before. Fields that are left out stay."""
+
+    weight: Weight | None = None
+    zone: Zone | None = None
+    """Null takes the zone away."""
+    metadata: dict[str, Any] | None = None
+    """Null takes it away."""
+    active: bool | None = None
+    """`false` takes the instance out and keeps it registered."""
+
+
 # --- admin tokens ----------------------------------------------------------------------------
 
 
@@ -182,6 +226,43 @@ class AdminTokenCreated(AdminTokenView):
 
     token: str
     """The text. It cannot be shown again."""
+
+
+# --- splits ----------------------------------------------------------------------------------
+
+ShareOfSplit = Annotated[float, Ge(0), Le(1)]
+
+
+class SplitChange(Body):
+    """Shares that parts of a split get in place of their weights. The others divide the rest."""
+
+    shares: Annotated[dict[str, ShareOfSplit | None], Len(1, 64)]
+    """Service → share, to a thousandth; null: by its weight again."""
+
+
+class SplitPartView(Answer):
+    """A part of a split."""
+
+    service: str
+    weight: int
+    """As configured."""
+    share: float
+    """Of the requests that no `when` has taken."""
+    is_set: bool
+    """Whether the share was set, by hand or by the watch of a canary."""
+
+
+class SplitView(Answer):
+    """How a route divides its requests on this host."""
+
+    name: str
+    """Of the route."""
+    path: str
+    parts: list[SplitPartView]
+    canary: str | None
+    """The part whose share its watch may change, too."""
+    version: int
+    """Of the shares: the ETag."""
 
 
 # --- routes, services, policies --------------------------------------------------------------

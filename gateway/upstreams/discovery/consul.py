@@ -102,9 +102,19 @@ def _endpoint(entry: dict[str, Any], state: str) -> Endpoint:
     service, node = entry["Service"], entry["Node"]
     weights = service.get("Weights") or {}
     weight = int(weights.get(state.capitalize(), 1))
-    locality = service.get("Locality") or node.get("Locality") or {}
     return Endpoint(
         http_url(service["Address"] or node["Address"], int(service["Port"])),
         min(max(weight, 0), MAX_WEIGHT),
-        locality.get("Zone") or None,
+        _zone(service, node),
     )
+
+
+def _zone(*owners: dict[str, Any]) -> str | None:
+    """Of the instance, or else of its node: where Consul knows the locality, or by a tag of the
+    metadata, which every version has.
+    """
+    for owner in owners:
+        found = (owner.get("Locality") or {}).get("Zone") or (owner.get("Meta") or {}).get("zone")
+        if found:
+            return str(found)
+    return None

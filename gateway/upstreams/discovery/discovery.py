@@ -4,10 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.config.discovery import Discovery as Configured
 from gateway.upstreams.discovery.source import EndpointSet, Source, open_source
 from gateway.upstreams.discovery.watch import Report, Watch
+
+if TYPE_CHECKING:
+    from gateway.upstreams.discovery.registry import Catalogue
 
 Services = Mapping[str, Configured]
 """Name of a service → how its endpoints are discovered."""
@@ -25,9 +29,11 @@ class Discovery:
     def __init__(
         self,
         changed: Callable[[], None],
-        open_source: Callable[[Configured], Source] = open_source,
+        catalogue: "Catalogue",
+        open_source: Callable[[Configured, "Catalogue"], Source] = open_source,
     ) -> None:
         """`changed` is called whenever a service has other endpoints than before."""
+        self._catalogue = catalogue
         self._changed = changed
         self._open_source = open_source
         self._running: dict[tuple[str, Configured], _Running] = {}
@@ -45,7 +51,7 @@ class Discovery:
             watch = Watch(
                 name,
                 configured.source.title,
-                self._open_source(configured),
+                self._open_source(configured, self._catalogue),
                 self._changed,
                 (known or {}).get(name, frozenset()),
             )

@@ -83,16 +83,15 @@ class DnsSource:
         return found, ttl_s
 
     async def _services(self, resolver: aiodns.DNSResolver) -> tuple[EndpointSet, float]:
-        """The targets of the best priority, looked up in their turn.
+        """The targets, looked up in their turn; one at the address of a better one is left out.
 
         Here, and not by the workers: they would ask another resolver, for each connection.
         """
         records, ttl_s = await _query(resolver, self._dns.name, "SRV")
         services = [record for record in records if isinstance(record, SRVRecordData)]
-        best = min((record.priority for record in services), default=0)
-        found: set[Endpoint] = set()
-        for record in services:
-            if record.priority != best or record.target in ("", "."):  # "decidedly not available"
+        found: dict[str, Endpoint] = {}
+        for record in sorted(services, key=lambda record: record.priority):
+            if record.target in ("", "."):  # "decidedly not available"
                 continue
             addresses = await _query(resolver, record.target, "A")
             if not addresses.records:
@@ -100,10 +99,10 @@ class DnsSource:
             ttl_s = min(ttl_s, addresses.ttl_s)
             # Weight 0 means "a very small chance", not "none".
             weight = min(max(record.weight, 1), MAX_WEIGHT)
-            found |= {
-                Endpoint(http_url(text, record.port), weight) for text in _texts(addresses.records)
-            }
-        return frozenset(found), ttl_s
+            for text in _texts(addresses.records):
+                url = http_url(text, record.port)
+                found.setdefault(url, Endpoint(url, weight, priority=record.priority))
+        return frozenset(found.values()), ttl_s
 
 
 async def _query(resolver: aiodns.DNSResolver, name: str, kind: str) -> _Answer:

@@ -6,9 +6,12 @@ A new source is a file here with a class that has ``sets``, a section in
 """
 
 from collections.abc import AsyncGenerator
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from gateway.config.discovery import Consul, Discovery, Dns, Kubernetes
+from gateway.config.discovery import Consul, Discovery, Dns, Kubernetes, Registry
+
+if TYPE_CHECKING:
+    from gateway.upstreams.discovery.registry import Catalogue
 
 MAX_WEIGHT = 65_535
 """The most that the configuration takes, too."""
@@ -22,6 +25,8 @@ class Endpoint(NamedTuple):
     weight: int = 1
     """0 to MAX_WEIGHT."""
     zone: str | None = None
+    priority: int = 0
+    """Lower ones come first, as in SRV records."""
 
 
 EndpointSet = frozenset[Endpoint]
@@ -43,8 +48,11 @@ class Source(Protocol):
         ...
 
 
-def open_source(discovery: Discovery) -> Source:
-    """The source that the configuration asks for. Only its own client library is imported."""
+def open_source(discovery: Discovery, catalogue: "Catalogue") -> Source:
+    """The source that the configuration asks for. Only its own client library is imported.
+
+    `catalogue`: for those who ask the store.
+    """
     match discovery.source:
         case Consul() as consul:
             from gateway.upstreams.discovery.consul import ConsulSource
@@ -58,6 +66,10 @@ def open_source(discovery: Discovery) -> Source:
             from gateway.upstreams.discovery.dns import DnsSource
 
             return DnsSource(dns)
+        case Registry() as registry:
+            from gateway.upstreams.discovery.registry import RegistrySource
+
+            return RegistrySource(registry, catalogue)
 
 
 def http_url(address: str, port: int) -> str:

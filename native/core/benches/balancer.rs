@@ -21,12 +21,20 @@ const RULES: BreakerSettings = BreakerSettings {
     probes: 3,
 };
 
-fn endpoint_set(segment: &Segment, kind: Kind, count: u32, checked: bool) -> EndpointSet {
+fn endpoint_set(
+    segment: &Segment,
+    kind: Kind,
+    count: u32,
+    checked: bool,
+    zoned: bool,
+) -> EndpointSet {
     let endpoints: Vec<Endpoint> = (1..=count)
-        .map(|label| Endpoint {
-            label,
-            weight: label,
-            url: format!("http://10.0.0.{label}"),
+        .map(|place| Endpoint {
+            place,
+            weight: place,
+            url: format!("http://10.0.0.{place}"),
+            priority: 0,
+            zone: zoned.then(|| if place % 3 == 0 { "near" } else { "far" }.to_owned()),
         })
         .collect();
     let settings = Settings {
@@ -38,6 +46,7 @@ fn endpoint_set(segment: &Segment, kind: Kind, count: u32, checked: bool) -> End
         max_ejected_percent: 50,
         panic_percent: 50,
         checked,
+        zone: zoned.then(|| "near".to_owned()),
     };
     EndpointSet::new(segment, 0, settings, &endpoints, 0, 1).expect("valid settings")
 }
@@ -50,9 +59,13 @@ fn main() {
     let breaker = Breaker::new(segment.breaker(5000), RULES);
     for kind in Kind::ALL {
         for count in [3, 100, 1000] {
-            for checked in [false, true] {
-                let set = endpoint_set(&segment, kind, count, checked);
-                let with = if checked { ", breaker and health" } else { "" };
+            for (checked, zoned) in [(false, false), (true, false), (true, true)] {
+                let set = endpoint_set(&segment, kind, count, checked, zoned);
+                let with = match (checked, zoned) {
+                    (false, _) => "",
+                    (true, false) => ", breaker and health",
+                    (true, true) => ", breaker, health and zones",
+                };
                 let name = format!("{} of {count}{with}", kind.name());
                 measure(&name, |call| {
                     let random = call.wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -78,6 +78,28 @@ pub struct EndpointCell {
 }
 
 impl EndpointCell {
+    /// As if nothing were known. Nobody may be using it.
+    pub fn clear(&self) {
+        let Self {
+            health,
+            ejections,
+            ejected_until_ms,
+            since_ms,
+            latency,
+            failures_in_a_row,
+            window,
+            mean,
+        } = self;
+        for word in [health, ejections, failures_in_a_row] {
+            word.store(0, Relaxed);
+        }
+        for word in [ejected_until_ms, since_ms, latency] {
+            word.store(0, Relaxed);
+        }
+        window.clear();
+        mean.clear();
+    }
+
     /// An endpoint that is named for the first time begins slowly; one that is known goes on.
     pub fn appear(&self, now_ms: u64) {
         let _ = self

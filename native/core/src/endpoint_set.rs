@@ -4,22 +4,31 @@
 //! A pick passes over those that are unhealthy or ejected, and those that this request has tried.
 //! When too few are left it does not: then what excludes them is likelier to be wrong than right, and
 //! the few would break under the load of all.
+//!
+//! Endpoints of several priorities, or of the gateway's own zone and others, are in levels.
 #![forbid(unsafe_code)]
+
+mod levels;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::balancer::{hash_key, Balancer, BalancerError, Endpoints, Kind, Members, Pick};
 use crate::endpoint::{Ejection, EndpointCell};
-use crate::segment::{Region, Segment, SegmentError};
+use crate::segment::{Region, Segment, SegmentError, OTHER};
+use levels::Levels;
 
 /// One endpoint, as the Plan has it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Id of its text in the segment's label table.
-    pub label: u32,
+    /// Where its state lies in the segment.
+    pub place: u32,
     pub weight: u32,
     /// What consistent hashing and a sticky cookie recognise it by, on every host.
     pub url: String,
+    /// Lower ones come first; the others serve when there are too few of them.
+    pub priority: u32,
+    /// Where it runs, if that is known.
+    pub zone: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +47,8 @@ pub struct Settings {
     pub panic_percent: u32,
     /// Whether anybody judges the endpoints' health.
     pub checked: bool,
+    /// The gateway's own, whose endpoints come first; None: no zone does.
+    pub zone: Option<String>,
 }
 
 /// An endpoint that starts slowly has at least this part of its share, or it would never warm up.
@@ -45,8 +56,12 @@ const LEAST_SHARE: f64 = 0.1;
 
 pub struct EndpointSet {
     balancer: Balancer,
+    /// In place of the balancer, if there are several.
+    levels: Option<Box<Levels>>,
+    /// 0 = is never picked.
+    weights: Box<[u32]>,
     settings: Settings,
-    labels: Box<[u32]>,
+    places: Box<[u32]>,
     keys: Box<[u64]>,
     cells: Box<[&'static EndpointCell]>,
     regions: &'static [Region],
@@ -85,16 +100,29 @@ impl EndpointSet {
             seed,
         };
         let balancer = Balancer::new(settings.kind, members).map_err(EndpointSetError::Balancer)?;
+        let weights: Box<[u32]> = balancer.weights().into();
+        let members = Members {
+            weights: &weights,
+            ..members
+        };
+        let zone = settings.zone.as_deref();
+        let levels = Levels::new(settings.kind, endpoints, members, zone);
+        let levels = levels.map_err(EndpointSetError::Balancer)?;
+        if let Some(levels) = &levels {
+            levels.share(&weights, |_| true);
+        }
         let cells: Box<[_]> = endpoints
             .iter()
-            .map(|endpoint| segment.endpoint(endpoint.label))
+            .map(|endpoint| segment.endpoint(endpoint.place))
             .collect();
         if settings.slow_start_ms != 0 {
             cells.iter().for_each(|cell| cell.appear(now_ms));
         }
         let set = Self {
             balancer,
-            labels: endpoints.iter().map(|endpoint| endpoint.label).collect(),
+            levels: levels.map(Box::new),
+            weights,
+            places: endpoints.iter().map(|endpoint| endpoint.place).collect(),
             keys,
             cells,
             regions: segment.regions(),
@@ -106,6 +134,7 @@ impl EndpointSet {
             panicking: AtomicBool::new(false),
             settings,
         };
+        set.places.iter().for_each(|&place| set.own.hold(place));
         set.refresh(now_ms);
         Ok(set)
     }
@@ -126,32 +155,45 @@ impl EndpointSet {
             hash,
             again,
         };
-        let strict = self.excludes && !self.panicking.load(Relaxed);
-        let look = |strict, tried| {
-            let view = View {
-                set: self,
-                now_ms,
-                strict,
-                tried,
-            };
-            self.balancer.pick(pick, &view)
+        let view = View {
+            set: self,
+            now_ms,
+            strict: self.excludes && !self.panicking.load(Relaxed),
+            tried,
         };
-        let found = look(strict, tried);
-        if found.is_some() {
+        self.look(pick, &view)
+            .or_else(|| self.look_again(pick, view))
+    }
+
+    #[inline]
+    fn look(&self, pick: Pick, view: &View<'_>) -> Option<usize> {
+        match &self.levels {
+            None => self.balancer.pick(pick, view),
+            Some(levels) => levels.pick(pick, view),
+        }
+    }
+
+    /// One that was tried rather than one that is ill; one that is ill rather than none.
+    #[cold]
+    fn look_again(&self, pick: Pick, view: View<'_>) -> Option<usize> {
+        let view = View { tried: &[], ..view };
+        let found = if pick.again {
+            self.look(pick, &view)
+        } else {
+            None
+        };
+        if found.is_some() || self.settings.panic_percent == 0 {
             return found;
         }
-        let found = if again { look(strict, &[]) } else { None };
-        if found.is_none() && self.settings.panic_percent != 0 {
-            return look(false, &[]);
-        }
-        found
+        let strict = false;
+        self.look(pick, &View { strict, ..view })
     }
 
     /// The endpoint with this key (see `key`), if it may be used: for a sticky cookie.
     pub fn find(&self, now_ms: u64, key: u64) -> Option<usize> {
         let index = self.keys.iter().position(|&known| known == key)?;
         let usable = !self.excludes || self.cells[index].is_usable(now_ms);
-        (usable && self.balancer.weights()[index] != 0).then_some(index)
+        (usable && self.weights[index] != 0).then_some(index)
     }
 
     /// What an endpoint is recognised by.
@@ -163,21 +205,22 @@ impl EndpointSet {
     #[inline]
     pub fn begin(&self, index: usize) {
         if self.counts {
-            self.own.enter(self.labels[index]);
-            self.own.enter(self.settings.label);
+            self.own.enter(self.places[index], self.settings.label);
         }
     }
 
     #[inline]
     pub fn end(&self, index: usize) {
         if self.counts {
-            self.own.leave(self.labels[index]);
-            self.own.leave(self.settings.label);
+            self.own.leave(self.places[index], self.settings.label);
         }
     }
 
     /// How a request ended. True if the endpoint has been ejected for it, by this very call.
     pub fn report(&self, index: usize, failed: bool, latency_us: u64, now_ms: u64) -> bool {
+        if self.places[index] == OTHER {
+            return false; // it shares its place, so nothing is known of it
+        }
         let cell = self.cells[index];
         let rules = &self.settings.ejection;
         self.measure(cell, latency_us, failed, now_ms);
@@ -190,6 +233,9 @@ impl EndpointSet {
     /// A request was given up, because another endpoint answered it first. It would have taken longer;
     /// whether it would have failed is not known.
     pub fn outrun(&self, index: usize, latency_us: u64, now_ms: u64) {
+        if self.places[index] == OTHER {
+            return;
+        }
         let cell = self.cells[index];
         self.measure(cell, latency_us, false, now_ms);
         if self.settings.ejection.latency_percent != 0 {
@@ -225,13 +271,25 @@ impl EndpointSet {
             return None;
         }
         let ejected = self.eject_slowest(now_ms);
-        let weighted = self.balancer.weights().iter().zip(&self.cells);
         let (mut all, mut usable) = (0_usize, 0_usize);
+        let weighted = self.weights.iter().zip(&self.cells);
         for (_, cell) in weighted.filter(|(&weight, _)| weight != 0) {
             all += 1;
             usable += usize::from(cell.is_usable(now_ms));
         }
-        let panicking = usable * 100 < all * self.settings.panic_percent as usize;
+        let too_few = usable * 100 < all * self.settings.panic_percent as usize;
+        let panicking = match &self.levels {
+            None => too_few,
+            Some(levels) => {
+                let is_usable = |index: usize| self.cells[index].is_usable(now_ms);
+                // As long as other levels can carry everything there is no need to try the ill.
+                let is_carried = levels.share(&self.weights, is_usable);
+                if too_few && !is_carried {
+                    levels.share_by_weight(&self.weights);
+                }
+                too_few && !is_carried
+            }
+        };
         self.panicking.store(panicking, Relaxed);
         ejected
     }
@@ -260,23 +318,21 @@ impl EndpointSet {
     }
 }
 
+/// An exchange may outlive its Plan: what it reports goes to this endpoint and no later one.
+impl Drop for EndpointSet {
+    fn drop(&mut self) {
+        self.places
+            .iter()
+            .for_each(|&place| self.own.release(place));
+    }
+}
+
 /// The endpoints at the moment of a pick.
 struct View<'a> {
     set: &'a EndpointSet,
     now_ms: u64,
     strict: bool,
     tried: &'a [u32],
-}
-
-impl View<'_> {
-    fn sum(&self, label: u32) -> u64 {
-        let counts = self
-            .set
-            .regions
-            .iter()
-            .map(|region| region.in_flight(label));
-        counts.map(u64::from).sum()
-    }
 }
 
 impl Endpoints for View<'_> {
@@ -302,11 +358,23 @@ impl Endpoints for View<'_> {
     }
 
     fn in_flight(&self, index: usize) -> u64 {
-        self.sum(self.set.labels[index])
+        let place = self.set.places[index];
+        let counts = self
+            .set
+            .regions
+            .iter()
+            .map(|region| region.in_flight(place));
+        counts.map(u64::from).sum()
     }
 
     fn total_in_flight(&self) -> u64 {
-        self.sum(self.set.settings.label)
+        let service = self.set.settings.label;
+        let counts = self
+            .set
+            .regions
+            .iter()
+            .map(|region| region.in_service(service));
+        counts.map(u64::from).sum()
     }
 
     fn latency_us(&self, index: usize) -> f64 {

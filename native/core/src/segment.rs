@@ -5,7 +5,7 @@
 //! only and no locks: a writer may be killed between any two instructions and leaves it valid.
 //!
 //! ```text
-//! | header | labels | revocations | upstreams | limits | slot 0 | ... | slot of the control process |
+//! | header | labels | places | revocations | upstreams | limits | slot 0 | ... | slot of the control process |
 //! ```
 //!
 //! This is the one file of the crate with `unsafe`: it lays the structures over the memory. All that
@@ -14,6 +14,7 @@
 
 mod key_table;
 mod labels;
+mod places;
 mod region;
 mod revocations;
 mod snapshot;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 pub use labels::{LABEL_BYTES, MAX_LABELS, OTHER};
+pub use places::MAX_PLACES;
 pub use region::{Region, SeriesKey, SERIES_LIMIT, SERVICES_LIMIT};
 pub use revocations::{Kind as RevocationKind, Revocations, REVOCATIONS_ROOM};
 pub use snapshot::{Series, Snapshot};
@@ -31,6 +33,7 @@ pub use snapshot::{Series, Snapshot};
 use crate::breaker::BreakerCell;
 use crate::endpoint::EndpointCell;
 use labels::{LabelIndex, LabelTable};
+use places::{PlaceIndex, PlaceTable};
 pub use upstreams::Upstreams;
 
 use crate::keyed_hash::HashKey;
@@ -39,7 +42,7 @@ use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 /// Goes up with every change of layout, the order of the metric tables included.
-const LAYOUT_VERSION: u32 = 7;
+const LAYOUT_VERSION: u32 = 9;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
 /// A bound against nonsense; a slot takes 2.4 MiB of address space.
@@ -128,6 +131,7 @@ impl std::error::Error for SegmentError {}
 pub struct Segment {
     header: &'static Header,
     labels: &'static LabelTable,
+    places: &'static PlaceTable<MAX_PLACES>,
     upstreams: &'static Upstreams,
     revocations: &'static Revocations,
     tally: &'static Tally,
@@ -136,6 +140,8 @@ pub struct Segment {
     key: HashKey,
     /// What this process has read of the label table, to find a text without a scan.
     index: Mutex<LabelIndex>,
+    /// … and of the places.
+    place_index: Mutex<PlaceIndex>,
 }
 
 impl Segment {
@@ -144,6 +150,7 @@ impl Segment {
     pub const fn size_for(workers: usize) -> usize {
         let shared = size_of::<Header>()
             + size_of::<LabelTable>()
+            + size_of::<PlaceTable<MAX_PLACES>>()
             + size_of::<Revocations>()
             + size_of::<Upstreams>()
             + size_of::<Tally>()
@@ -244,7 +251,8 @@ impl Segment {
         // 'static: the caller keeps the memory mapped for as long as the segment is used.
         unsafe {
             let labels = base.add(size_of::<Header>());
-            let revocations = labels.add(size_of::<LabelTable>());
+            let places = labels.add(size_of::<LabelTable>());
+            let revocations = places.add(size_of::<PlaceTable<MAX_PLACES>>());
             let upstreams = revocations.add(size_of::<Revocations>());
             let tally = upstreams.add(size_of::<Upstreams>());
             let cells = tally.add(size_of::<Tally>());
@@ -252,6 +260,7 @@ impl Segment {
             Ok(Self {
                 header: &*base.cast::<Header>(),
                 labels: &*labels.cast::<LabelTable>(),
+                places: &*places.cast::<PlaceTable<MAX_PLACES>>(),
                 revocations: &*revocations.cast::<Revocations>(),
                 upstreams: &*upstreams.cast::<Upstreams>(),
                 tally: &*tally.cast::<Tally>(),
@@ -259,6 +268,7 @@ impl Segment {
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
                 key: HashKey([0, 0]),
                 index: Mutex::default(),
+                place_index: Mutex::default(),
             })
         }
     }
@@ -275,9 +285,9 @@ impl Segment {
         self.regions
     }
 
-    /// What is known of the endpoint with this label, in all processes.
-    pub fn endpoint(&self, label: u32) -> &'static EndpointCell {
-        self.upstreams.endpoint(label)
+    /// What is known of the endpoint at this place, in all processes.
+    pub fn endpoint(&self, place: u32) -> &'static EndpointCell {
+        self.upstreams.endpoint(place)
     }
 
     /// The breaker of the service with this label, in all processes.
@@ -290,10 +300,40 @@ impl Segment {
         self.upstreams
     }
 
-    /// Requests in flight at the endpoint, or service, with this label, in all workers.
-    pub fn in_flight(&self, label: u32) -> u64 {
-        let counts = self.regions.iter().map(|region| region.in_flight(label));
+    /// Requests in flight at the endpoint at this place, in all workers.
+    pub fn in_flight(&self, place: u32) -> u64 {
+        let counts = self.regions.iter().map(|region| region.in_flight(place));
         counts.map(u64::from).sum()
+    }
+
+    /// The place of what is called `name`: an endpoint or a part of a split. The same for as long as `sweep`
+    /// finds it wanted, and new to each owner. One process at a time may call this. When all are
+    /// taken the answer is `OTHER`.
+    pub fn place(&self, name: &str, now_ms: u64) -> u32 {
+        let mut index = self
+            .place_index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let owner = self.key.hash(name.as_bytes());
+        let clear = |place| self.upstreams.clear(place);
+        self.places.place(&mut index, owner, now_ms, clear)
+    }
+
+    /// Frees the places that were not wanted for `grace_ms` and that no worker holds; returns how
+    /// many. `wanted`: those that the Plan in force names.
+    pub fn sweep(&self, wanted: &[u32], now_ms: u64, grace_ms: u64) -> usize {
+        let mut index = self
+            .place_index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_held = |place| self.regions.iter().any(|region| region.is_held(place));
+        self.places
+            .sweep(&mut index, wanted, now_ms, grace_ms, is_held)
+    }
+
+    /// Places in use, and how often there was none.
+    pub fn places(&self) -> (u64, u64) {
+        (self.places.used(), self.places.dropped())
     }
 
     /// The id of `text`, which stays the same for the life of the segment. One process at a time

@@ -217,13 +217,13 @@ pub unsafe extern "C" fn gw_latency_quantile(segment: *const GwSegment, label: u
     found.map_or(-1, |latency_us| latency_us as i64)
 }
 
-/// Share of a canary in permille; -1: as configured.
+/// Share of a part of a split in permille; -1: as configured.
 ///
 /// # Safety
 /// See the module's head.
 #[no_mangle]
-pub unsafe extern "C" fn gw_canary_share(segment: *const GwSegment, label: u32) -> i32 {
+pub unsafe extern "C" fn gw_split_share(segment: *const GwSegment, place: u32) -> i32 {
     // SAFETY: the caller's promise.
-    let share = unsafe { &*segment }.upstreams().share(label);
+    let share = unsafe { &*segment }.upstreams().share(place);
     share.map_or(-1, |permille| permille as i32)
 }

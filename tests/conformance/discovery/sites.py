@@ -1,10 +1,13 @@
 """Each source with the server that it asks, behind one set of switches."""
 
+import asyncio
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Protocol
 
@@ -12,8 +15,14 @@ import dns.exception
 import dns.message
 import dns.query
 
-from gateway.config.discovery import Discovery
-from gateway.upstreams.discovery.source import Source, open_source
+from gateway.config.discovery import Discovery, Registry
+from gateway.config.stored import Stored
+from gateway.control.publication import Publication
+from gateway.control.registry import ServiceRegistry
+from gateway.store.errors import StoreUnavailable
+from gateway.store.store import Store
+from gateway.upstreams.discovery.registry import RegistrySource
+from gateway.upstreams.discovery.source import EndpointSet, Source, SourceError, open_source
 from tests.servers.consul_server import ConsulServer, Instance
 from tests.servers.dns_server import DnsServer
 from tests.servers.kubernetes_server import KubernetesServer, Pod, endpoint_slice
@@ -47,8 +56,24 @@ class Site(Protocol):
     def close(self) -> None: ...
 
 
+class NoCatalogue:
+    """For sources that do not ask the store, or do so in vain."""
+
+    def version(self) -> int:
+        """Nothing changes."""
+        return 0
+
+    async def in_use(self, service: str) -> tuple[EndpointSet, float]:
+        """There is no store."""
+        raise SourceError("there is no store")
+
+    async def changed(self, since: int, timeout_s: float) -> None:
+        """Nothing changes."""
+        await asyncio.sleep(timeout_s)
+
+
 def open_(kind: str, **settings: object) -> Source:
-    return open_source(Discovery.model_validate({kind: settings}))
+    return open_source(Discovery.model_validate({kind: settings}), NoCatalogue())
 
 
 class DnsAddresses:
@@ -233,6 +258,79 @@ class KubernetesDouble:
         self.server.close()
 
 
+class StoreRegistry:
+    """Rows of a real SQLite, written by another program: nobody tells of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._url = f"sqlite:///{directory}/gateway.db"
+        self._file = directory / "gateway.db"
+        self._is_up = True
+        asyncio.run(self._make())
+
+    async def _make(self) -> None:
+        async with Store.open(self._url):
+            pass
+
+    def source(self) -> Source:
+        return OfStore(self._url, lambda: self._is_up)
+
+    def put(self, *numbers: int) -> None:
+        with closing(sqlite3.connect(self._file)) as connection, connection:
+            connection.execute("DELETE FROM service_registry")
+            connection.executemany(
+                "INSERT INTO service_registry (service_name, endpoint_url, updated_at)"
+                " VALUES ('web', ?, CURRENT_TIMESTAMP)",
+                [(self.url(number),) for number in numbers],
+            )
+
+    def url(self, number: int) -> str:
+        return f"http://10.0.0.{number}:80"
+
+    def kill(self) -> None:
+        self._is_up = False
+
+    def revive(self) -> None:
+        self._is_up = True
+
+    def close(self) -> None:
+        """Each source closes its own store."""
+
+
+class OfStore:
+    """A source with a store of its own, which it closes."""
+
+    def __init__(self, url: str, is_up: Callable[[], bool]) -> None:
+        self._url = url
+        self._is_up = is_up
+
+    async def sets(self) -> AsyncGenerator[EndpointSet, None]:
+        """As those of the source."""
+        store = Store(self._url)
+
+        class Link:
+            """What is used of a `StoreLink`."""
+
+            stored = Stored()
+
+            def subscribe(self, callback: object) -> None:
+                """Nobody tells."""
+
+            def store(link) -> Store:
+                if not self._is_up():
+                    raise StoreUnavailable("it is away")
+                return store
+
+        nothing = Publication(1, "{}", {}, 0)
+        registry = ServiceRegistry(Link(), nothing)  # type: ignore[arg-type]
+        source = RegistrySource(Registry(service="web"), registry)
+        try:
+            async with aclosing(source.sets()) as sets:
+                async for found in sets:
+                    yield found
+        finally:
+            await store.close()
+
+
 SITES: dict[str, Callable[[Path], Site]] = {
     "dns-a": DnsAddresses,
     "dns-aaaa": DnsAddresses6,
@@ -240,4 +338,5 @@ SITES: dict[str, Callable[[Path], Site]] = {
     "dnsmasq": Dnsmasq,
     "consul": ConsulDouble,
     "kubernetes": KubernetesDouble,
+    "registry": StoreRegistry,
 }

@@ -2,7 +2,7 @@
 
 DNS is asked of a real dnsmasq and of a server of ours with real sockets. Consul and Kubernetes are
 faithful doubles of their documented HTTP protocols, see `tests/servers/consul_server.py` and
-`tests/servers/kubernetes_server.py` for what they model.
+`tests/servers/kubernetes_server.py` for what they model. The registry is a real SQLite.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.upstreams.discovery import consul, dns, kubernetes, watch
+from gateway.upstreams.discovery import consul, dns, kubernetes, registry, watch
 from gateway.upstreams.discovery.source import EndpointSet, Source, SourceError
 from gateway.upstreams.discovery.watch import Watch
 from tests.conformance.discovery.sites import SITES, Site
@@ -28,6 +28,7 @@ def site(
     monkeypatch.setattr(consul, "WAIT_S", 1)
     monkeypatch.setattr(kubernetes, "WATCH_S", 1)
     monkeypatch.setattr(kubernetes, "PAUSE_S", 0.1)
+    monkeypatch.setattr(registry, "POLL_S", 0.1)
     monkeypatch.setattr(watch, "FIRST_PAUSE_S", 0.05)
     made = SITES[request.param](tmp_path)
     yield made

@@ -22,7 +22,7 @@ async def test_a_change_elsewhere_is_seen_within_a_second(
     await asyncio.sleep(0.3)  # until PostgreSQL's listener has connected
     async with Store.open(store_url) as elsewhere, asyncio.timeout(1):
         await elsewhere.routes.add("a", {"path": "/", "service": "web"}, NOW)
-        assert await anext(watching) == StoreVersion(2, 2, 0, 0, 0)
+        assert await anext(watching) == StoreVersion(2, 2, 0, 0, 0, 0)
 
 
 async def test_changes_while_nobody_looks_are_one(

@@ -76,6 +76,8 @@ class SegmentModel:
             "series": self._series(),
             "heartbeats": [slot.beat_ms for slot in self.slots],
             "labels_dropped": 0,
+            "places_used": 0,
+            "places_dropped": 0,
         }
 
     def _counters(self, slots: list[Counters]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from benchmarks.macro.samples import Rounds
 from benchmarks.macro.scenarios import (
     cold_start,
     counts,
+    credentials,
     discover,
     floor,
     growth,
@@ -213,3 +214,14 @@ def test_each_token_is_shown_at_its_time(status: int) -> None:
         server.shutdown()
         server.server_close()
     assert shown == ["Bearer a", "Bearer b"]
+
+
+@pytest.mark.parametrize(
+    ("added_us", "failed", "met"), [(0.4, 0, True), (0.6, 0, False), (0.0, 1, False)]
+)
+def test_a_credential_is_judged_by_what_it_adds(added_us: float, failed: int, met: bool) -> None:
+    cells = {
+        credentials.PAIRS["key"]: sample(10.0),
+        "key": sample(10.0 + added_us, failed=failed),
+    }
+    assert credentials.verdict(Rounds([cells], [], quiet=True), "key").met is met

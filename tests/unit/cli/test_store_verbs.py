@@ -158,6 +158,10 @@ def test_signing_keys(gateway: Run) -> None:
     retired = {row["algorithm"]: row["retire_at"] is not None for row in rows}
     assert retired == {"ES256": True, "EdDSA": False}
     assert "PRIVATE" not in str(rows)
+    kid = rows[-1]["kid"]
+    assert gateway("signing-keys", "retire", kid).stdout == f"{kid}: retired\n"
+    assert gateway("signing-keys", "retire", kid).exit_code == 1
+    assert kid not in gateway("signing-keys", "list").stdout
 
 
 def test_admin_tokens(gateway: Run) -> None:
@@ -181,3 +185,26 @@ def test_the_audit_log_tells_who_did_it(ann: Run) -> None:
     ]
     assert all(row[0].startswith("user ") for row in rows)
     assert "argon2" not in str(rows)
+
+
+def test_registry(gateway: Run) -> None:
+    made = gateway(
+        "registry", "register", "web", "http://10.0.0.1:80", "--zone", "a", "--ttl", "1m"
+    )
+    assert made.exit_code == 0, made.output
+    number = made.stdout.strip()
+    gateway("registry", "register", "other", "http://10.0.0.2:80")
+    [row] = json.loads(gateway("registry", "list", "--service", "web", "--json").stdout)
+    assert (row["url"], row["zone"], row["ttl_s"], row["weight"]) == (
+        "http://10.0.0.1:80", "a", 60, 1,
+    )  # fmt: skip
+    assert len(gateway("registry", "list").stdout.splitlines()) == 3
+    gone = gateway("registry", "deregister", number)
+    assert gone.stdout == "web http://10.0.0.1:80: removed\n"
+    again = gateway("registry", "deregister", number)
+    assert (again.exit_code, again.stderr) == (1, f"gateway: there is no instance {number}\n")
+    bad = gateway("registry", "register", "web", "10.0.0.1")
+    assert bad.exit_code == 2
+    assert "must be http://HOST:PORT" in bad.stderr
+    short = gateway("registry", "register", "web", "http://a:1", "--ttl", "1s")
+    assert "a time to live is 2 s to 604800 s, not 1 s" in short.stderr

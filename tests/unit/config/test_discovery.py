@@ -48,7 +48,7 @@ def test_people_see_a_title(settings: dict[str, Any], title: str) -> None:
 
 @pytest.mark.parametrize("settings", [{}, CONSUL | DNS, CONSUL | DNS | KUBERNETES])
 def test_exactly_one_source(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="exactly one of consul, kubernetes and dns"):
+    with pytest.raises(ValidationError, match="one of consul, kubernetes, dns and registry"):
         Discovery.model_validate(settings)
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.config import Config, load
 from gateway.config.compile import compile_plan
+from gateway.config.compile_service import NoLabels
 from gateway.config.explain import PATH_ERRORS, Query, explain, upstream_path
 from gateway.config.internal import INTERNAL_ROUTES
 from gateway.config.plan import Plan
@@ -160,5 +161,5 @@ def test_any_request_gets_an_answer(path: str, method: str, host: str, query: st
             "routes": [{"path": "/{x}", "service": "a"}],
         }
     )
-    answer = explain(compile_plan(config, lambda text: 0, 0), Query(method, host, path, query))
+    answer = explain(compile_plan(config, NoLabels(), 0), Query(method, host, path, query))
     assert (answer.route is None) == (answer.status is not None)

@@ -21,7 +21,7 @@ from gateway.upstreams.discovery.watch import Report
 PLAN = '{"routes": [{"path": "/a"}], "services": []}'
 SERVICE = {
     "name": "web", "label": 7, "breaker": {"window": 1.0},
-    "endpoints": [{"url": "http://a", "label": 8}],
+    "endpoints": [{"url": "http://a", "place": 8, "zone": None, "priority": 0}],
 }  # fmt: skip
 PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0, services=[SERVICE])
 
@@ -41,7 +41,8 @@ class FakeSegment:
 
         counters = {name: 0 for name, _, _ in WORKER_METRICS}
         return {"counters": counters, "services": {}, "limits": {}, "limit_evictions": 0,
-                "series": [], "heartbeats": [], "labels_dropped": 0}  # fmt: skip
+                "series": [], "heartbeats": [], "labels_dropped": 0,
+                "places_used": 0, "places_dropped": 0}  # fmt: skip
 
 
 def document(state: str = "running", up: int = 1) -> dict[str, Any]:

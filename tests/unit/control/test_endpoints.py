@@ -15,6 +15,8 @@ from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.upstreams.discovery import discovery as discovery_module
 from gateway.upstreams.discovery.source import Endpoint, EndpointSet
+from tests.conformance.discovery.sites import NoCatalogue
+from tests.servers.plans import Lengths
 
 TEXT = """\
 services:
@@ -41,7 +43,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> Fed:
     source = Fed()
     monkeypatch.setattr(module, "FIRST_ANSWERS_S", 0.1)
     monkeypatch.setattr(module, "DEBOUNCE_S", 0.05)
-    monkeypatch.setattr(discovery_module.Discovery.__init__, "__defaults__", (lambda _: source,))
+    monkeypatch.setattr(discovery_module.Discovery.__init__, "__defaults__", (lambda *_: source,))
     return source
 
 
@@ -49,7 +51,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> Fed:
 def compiled(tmp_path: Path) -> Publication:
     path = tmp_path / "gateway.yaml"
     path.write_text(TEXT)
-    return publish(ConfigSource(path).load(), intern=len, generation=1)
+    return publish(ConfigSource(path).load(), labels=Lengths(), generation=1)
 
 
 def urls(publication: Publication, service: str = "web") -> list[str]:
@@ -74,21 +76,22 @@ def test_the_configuration_is_compiled_without_endpoints(compiled: Publication) 
 
 
 def test_endpoints_are_put_into_a_plan(compiled: Publication) -> None:
-    made = with_endpoints(compiled, {"web": {B, A}}, 7, len)
+    made = with_endpoints(compiled, {"web": {B, A}}, 7, Lengths())
     assert made.generation == 7
     assert orjson.loads(made.plan)["generation"] == 7
     assert orjson.loads(made.plan)["services"][0]["endpoints"][0] == {
         "url": A.url, "host": "10.0.0.1", "port": 80, "unix": None, "weight": 2, "zone": "z",
-        "label": len(f"web {A.url}"),
+        "priority": 0,
+        "place": len(f"web {A.url}"),
     }  # fmt: skip
     assert urls(made) == [A.url, B.url]
     assert urls(made, "other") == ["http://127.0.0.1:9"]
-    assert with_endpoints(made, {}, 8, len).discovery == compiled.discovery
+    assert with_endpoints(made, {}, 8, Lengths()).discovery == compiled.discovery
 
 
 async def test_changes_are_told_and_gathered(fed: Fed, compiled: Publication) -> None:
     sent: list[Message] = []
-    endpoints = Endpoints(sent.append, len, compiled)
+    endpoints = Endpoints(sent.append, Lengths(), compiled, NoCatalogue())
     running = asyncio.create_task(endpoints.run())
     fed.answers.put_nowait(frozenset({A}))
     await until(lambda: {"type": "endpoints"} in sent)
@@ -110,7 +113,7 @@ async def test_a_source_that_is_silent_at_the_start_is_not_waited_for_long(
     fed: Fed, compiled: Publication
 ) -> None:
     sent: list[Message] = []
-    running = asyncio.create_task(Endpoints(sent.append, len, compiled).run())
+    running = asyncio.create_task(Endpoints(sent.append, Lengths(), compiled, NoCatalogue()).run())
     await until(lambda: {"type": "endpoints"} in sent)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -119,8 +122,8 @@ async def test_a_source_that_is_silent_at_the_start_is_not_waited_for_long(
 async def test_a_new_control_process_knows_what_is_in_force(
     fed: Fed, compiled: Publication
 ) -> None:
-    in_force = with_endpoints(compiled, {"web": {A}}, 5, len)
-    endpoints = Endpoints(lambda message: None, len, in_force)
+    in_force = with_endpoints(compiled, {"web": {A}}, 5, Lengths())
+    endpoints = Endpoints(lambda message: None, Lengths(), in_force, NoCatalogue())
     running = asyncio.create_task(endpoints.run())
     await asyncio.sleep(0.02)
     assert urls(endpoints.refresh(6)) == [A.url]
@@ -132,7 +135,7 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
     fed: Fed, compiled: Publication
 ) -> None:
     nothing = Publication(1, '{"services": []}', {}, 30.0)
-    endpoints = Endpoints(lambda message: None, len, nothing)
+    endpoints = Endpoints(lambda message: None, Lengths(), nothing, NoCatalogue())
     assert await endpoints.fill(nothing) is nothing
     assert endpoints.reports() == []
     asyncio.get_running_loop().call_later(0.02, fed.answers.put_nowait, frozenset({A}))
@@ -148,7 +151,7 @@ async def test_a_reload_waits_for_a_new_source_and_the_old_one_stays_until_then(
 
 
 async def test_a_reload_waits_in_vain_only_once(fed: Fed, compiled: Publication) -> None:
-    endpoints = Endpoints(lambda message: None, len, compiled)
+    endpoints = Endpoints(lambda message: None, Lengths(), compiled, NoCatalogue())
     await endpoints.fill(compiled)
     async with asyncio.timeout(0.05):
         assert urls(await endpoints.fill(compiled)) == []
@@ -158,11 +161,11 @@ async def test_a_reload_waits_in_vain_only_once(fed: Fed, compiled: Publication)
 
 async def test_the_report_says_what_people_may_know(fed: Fed, compiled: Publication) -> None:
     sent: list[Message] = []
-    running = asyncio.create_task(Endpoints(sent.append, len, compiled).run())
+    running = asyncio.create_task(Endpoints(sent.append, Lengths(), compiled, NoCatalogue()).run())
     fed.answers.put_nowait(frozenset({A}))
     await until(lambda: any(message["type"] == "discovery" for message in sent))
     [service] = next(message for message in sent if message["type"] == "discovery")["services"]
-    assert service["endpoints"] == [{"url": A.url, "weight": 2, "zone": "z"}]
+    assert service["endpoints"] == [A._asdict()]
     assert service["state"] == "ok"
     assert b"secret" not in orjson.dumps(sent)
     running.cancel()

@@ -14,6 +14,7 @@ import pytest
 from gateway._core import Segment
 from gateway.channel import Decoder, Message, encode
 from gateway.control import process
+from gateway.control.places import Places
 from gateway.control.process import ControlTask
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
@@ -45,7 +46,7 @@ class Control:
         )
         loaded = source.load()
         self.segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
-        self.publication = publish(loaded, self.segment.intern, 1)
+        self.publication = publish(loaded, Places(self.segment), 1)
         self.status, self.admin = (bind(name, "127.0.0.1", 0) for name in ("status", "admin"))
         self.channel, theirs = socket.socketpair()
         self.channel.settimeout(10)

@@ -9,6 +9,7 @@ from gateway.config import ConfigError
 from gateway.config.stored import Stored, StoredSection
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
+from tests.servers.plans import Lengths
 
 TEXT = """\
 server: { workers: 2, drain_timeout: 7s }
@@ -25,7 +26,7 @@ def source(tmp_path: Path) -> ConfigSource:
 
 
 def test_a_publication_survives_the_channel(source: ConfigSource) -> None:
-    made = publish(source.load(), intern=len, generation=4)
+    made = publish(source.load(), labels=Lengths(), generation=4)
     assert made.generation == 4
     assert made.drain_timeout_s == 7
     assert orjson.loads(made.plan)["routes"][0]["label"] == 2, "as interned"
@@ -34,14 +35,14 @@ def test_a_publication_survives_the_channel(source: ConfigSource) -> None:
 
 def test_overrides_win_at_each_load(source: ConfigSource) -> None:
     override = ConfigSource(source.path, {"server.drain_timeout": "9s"})
-    assert publish(override.load(), len, 1).drain_timeout_s == 9
+    assert publish(override.load(), Lengths(), 1).drain_timeout_s == 9
 
 
 def test_settings_of_sockets_and_processes_stay_as_started(source: ConfigSource) -> None:
     assert source.path is not None
     started_with = source.load().config
     source.path.write_text(TEXT.replace("workers: 2", "workers: 3, http: 127.0.0.1:1"))
-    made = publish(source.load(), len, 2, started_with)
+    made = publish(source.load(), Lengths(), 2, started_with)
     assert made.needs_restart == ("server.http", "server.workers")
     assert orjson.loads(made.plan)["server"]["workers"] == 2
     assert made.config["server"]["workers"] == 2
@@ -51,7 +52,7 @@ def test_the_store_stays_as_started(source: ConfigSource) -> None:
     assert source.path is not None
     started_with = source.load().config
     source.path.write_text(TEXT + "store: { url: 'postgresql://u:hunter2@db/x' }")
-    made = publish(source.load(), len, 2, started_with)
+    made = publish(source.load(), Lengths(), 2, started_with)
     assert made.needs_restart == ("store.url",)
     assert made.config["store"]["url"] == "sqlite:///gateway.db"
 
@@ -61,7 +62,7 @@ def test_rows_of_the_store_are_published(source: ConfigSource) -> None:
         StoredSection("route", "good", {"path": "/good", "service": "web"}),
         StoredSection("route", "bad", {"path": "/bad", "service": "none"}),
     )
-    made = publish(source.load(), len, 2, stored=Stored(rows))
+    made = publish(source.load(), Lengths(), 2, stored=Stored(rows))
     assert [route["path"] for route in orjson.loads(made.plan)["routes"]][:2] == ["/a", "/good"]
     assert [row.name for row in made.quarantined] == ["bad"]
     assert Publication.from_message(orjson.loads(orjson.dumps(made.to_message()))) == made

@@ -7,7 +7,7 @@ from gateway._core import Segment
 from gateway.upstreams.canary import Canary, CanaryWatch, Tally
 
 RULES: dict[str, Any] = {
-    "part": 1, "label": 9, "steps": [0.05, 0.5, 1.0], "every": 60.0, "min_requests": 100,
+    "part": 1, "steps": [0.05, 0.5, 1.0], "every": 60.0, "min_requests": 100,
     "max_failures": 0.01, "max_slowdown": 0.5,
 }  # fmt: skip
 OLD = Tally(1000, 10, 10.0)
@@ -54,11 +54,12 @@ def test_the_last_step_stays() -> None:
 
 def test_the_watch_tells_the_workers() -> None:
     segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
-    labels = [segment.intern(text) for text in ("/x", "v1", "v2", "canary")]
+    labels = [segment.intern(text) for text in ("/x", "v1", "v2")]
+    place = segment.place("canary", 0)
     route = {
         "path": "/x",
-        "split": [{"service": 0}, {"service": 1}],
-        "canary": RULES | {"label": labels[3]},
+        "split": [{"service": 0, "place": 0}, {"service": 1, "place": place}],
+        "canary": RULES,
     }
     services = [{"name": "v1"}, {"name": "v2"}]
 
@@ -72,12 +73,20 @@ def test_the_watch_tells_the_workers() -> None:
     count(labels[1], 200, 300)
     count(labels[2], 200, 300)
     watch.look(1)
-    assert segment.share(labels[3]) is None
+    assert segment.share(place) is None
     watch.update([route], services)
     count(labels[2], 502, 50)
     watch.look(2)
-    assert segment.share(labels[3]) == 0
+    assert segment.share(place) == 0
     again = CanaryWatch(segment)
     again.update([route], services)
     again.look(3)
-    assert segment.share(labels[3]) == 0, "a new control process leaves it so"
+    assert segment.share(place) == 0, "a new control process leaves it so"
+    segment.set_share(place, 50)
+    again.decided(place)
+    again.look(4)
+    assert segment.share(place) == 50, "what came before does not count against it"
+    count(labels[1], 200, 300)
+    count(labels[2], 502, 300)
+    again.look(5)
+    assert segment.share(place) == 0, "what comes then does"

@@ -77,7 +77,7 @@ async def serve(answer: bytes | None, test: Callable[[dict[str, Any]], Awaitable
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    await test({"unix": None, "host": host, "port": port, "url": "http://x", "label": 1})
+    await test({"unix": None, "host": host, "port": port, "url": "http://x", "place": 1})
     server.close()
     for writer in writers:
         writer.close()
@@ -128,24 +128,25 @@ def test_probe_of_a_connection_alone() -> None:
 
 def test_checks_tell_the_workers(caplog: pytest.LogCaptureFixture) -> None:
     segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
-    label = segment.intern("web http://x")
+    place = segment.place("web http://x", 0)
+    changes: list[tuple[str, str, str]] = []
 
     async def until(health: str) -> None:
         async with asyncio.timeout(5):
-            while segment.endpoint(label, 0)["health"] != health:
+            while segment.endpoint(place, 0)["health"] != health:
                 await asyncio.sleep(0.01)
 
     async def test(endpoint: dict[str, Any]) -> None:
-        checks = HealthChecks(segment)
-        good = endpoint | {"label": label}
+        checks = HealthChecks(segment, lambda *change: changes.append(change))
+        good = endpoint | {"place": place}
         service = {"name": "web", "host": None, "health": HEALTH, "endpoints": [good]}
         checks.update([service])
         await until("healthy")
         checks.update([service | {"health": HEALTH | {"statuses": [418]}}])
         await until("unhealthy")
-        assert checks.transitions["web", "http://x", "unhealthy"] == 1
+        assert changes == [("web", "http://x", health) for health in ("healthy", "unhealthy")]
         checks.update([service | {"health": None}])
-        assert segment.endpoint(label, 0)["health"] == "unknown"
+        assert segment.endpoint(place, 0)["health"] == "unknown"
         checks.close()
 
     asyncio.run(serve(b"HTTP/1.1 200 OK\r\n\r\n", test))

@@ -20,19 +20,22 @@ def test_states_and_families() -> None:
             "name": "web",
             "label": segment.intern("web"),
             "breaker": {"window": 1.0},
-            "endpoints": [{"url": url, "label": segment.intern(f"web {url}")} for url in urls],
+            "endpoints": [
+                {"url": url, "place": segment.place(f"web {url}", 0), "zone": "z", "priority": 0}
+                for url in urls
+            ],
         },
         {"name": "bare", "label": segment.intern("bare"), "breaker": None, "endpoints": []},
     ]
-    labels = [segment.intern(f"web {url}") for url in urls]
+    places = [segment.place(f"web {url}", 0) for url in urls]
     Breaker(segment, segment.intern("web"), **RULES).report(0, "failure", 1000, 0)
-    segment.set_health(labels[1], "unhealthy", 1000)
+    segment.set_health(places[1], "unhealthy", 1000)
     outlier: Any = {
         "consecutive_failures": 1, "failure_permille": 0, "latency_percent": 0,
         "latency_floor_us": 0, "min_requests": 1, "window_ms": 1000,
         "eject_for_ms": 500, "eject_max_ms": 500, "max_ejected_percent": 50,
     }  # fmt: skip
-    listed = [(label, 1, url) for label, url in zip(labels, urls, strict=True)]
+    listed = [(place, 1, url, 0, None) for place, url in zip(places, urls, strict=True)]
     endpoints = EndpointSet(
         segment, 0, services[0]["label"], "ewma", listed, seed=0, now_ms=1000, outlier=outlier
     )
@@ -48,11 +51,13 @@ def test_states_and_families() -> None:
 
 
 def test_the_share_of_a_canary() -> None:
-    split = [{"service": 0, "weight": 95}, {"service": 1, "weight": 5}]
-    route = {"path": "/x", "split": split, "canary": {"part": 1, "label": 7}}
+    split = [
+        {"service": 0, "weight": 95, "place": 6}, {"service": 1, "weight": 5, "place": 7},
+    ]  # fmt: skip
+    route = {"path": "/x", "split": split, "canary": {"part": 1}}
     services = [{"name": "v1"}, {"name": "v2"}]
     labels = {"route": "/x", "service": "v2"}
-    configured = canary_shares([route], services, lambda label: None)
+    configured = canary_shares([route], services, lambda place: None)
     assert configured.samples == [(labels, 0.05)]
-    rolled_back = canary_shares([route], services, lambda label: {7: 0}[label])
+    rolled_back = canary_shares([route], services, {7: 0}.get)
     assert rolled_back.samples == [(labels, 0.0)]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::key_table::KeyTable;
 use super::labels::{MAX_LABELS, OTHER};
+use super::places::MAX_PLACES;
 use crate::metrics::{self, Kind, BUCKETS, LIMIT, METHODS, METRICS_OVERFLOW, SERVICE, WORKER};
 
 /// Series of one process: 10,000 routes with one method and one status. A table that is full to
@@ -56,8 +57,12 @@ pub struct Region {
     limits: [LimitCell; LIMITS_SIZE],
     series_keys: KeyTable<SERIES_SIZE>,
     series: [SeriesCell; SERIES_SIZE],
-    /// Requests in flight by the label of their endpoint, and of their service.
-    in_flight: [AtomicU32; MAX_LABELS],
+    /// Requests in flight by the place of their endpoint …
+    in_flight: [AtomicU32; MAX_PLACES],
+    /// … and by the label of their service.
+    in_service: [AtomicU32; MAX_LABELS],
+    /// How many of this process' sets of endpoints name the endpoint at a place.
+    holds: [AtomicU32; MAX_PLACES],
 }
 
 /// What a series counts: requests with the same route, service, method and status.
@@ -119,6 +124,20 @@ fn raise(value: &AtomicU64, delta: u64) {
     );
 }
 
+#[inline]
+fn count_up(count: Option<&AtomicU32>, order: Ordering) {
+    if let Some(count) = count {
+        count.store(count.load(Ordering::Relaxed).wrapping_add(1), order);
+    }
+}
+
+#[inline]
+fn count_down(count: Option<&AtomicU32>, order: Ordering) {
+    if let Some(count) = count {
+        count.store(count.load(Ordering::Relaxed).saturating_sub(1), order);
+    }
+}
+
 impl Region {
     /// Counts a request that is finished.
     #[inline]
@@ -171,28 +190,47 @@ impl Region {
         }
     }
 
-    /// One request more in flight at the endpoint or service with this label.
+    /// One request more in flight at the endpoint at this place of the service with this label.
     #[inline]
-    pub fn enter(&self, label: u32) {
-        if let Some(count) = self.in_flight.get(label as usize) {
-            let raised = count.load(Ordering::Relaxed).wrapping_add(1);
-            count.store(raised, Ordering::Relaxed);
-        }
+    pub fn enter(&self, place: u32, service: u32) {
+        count_up(self.in_flight.get(place as usize), Ordering::Relaxed);
+        count_up(self.in_service.get(service as usize), Ordering::Relaxed);
     }
 
     /// One less.
     #[inline]
-    pub fn leave(&self, label: u32) {
-        if let Some(count) = self.in_flight.get(label as usize) {
-            let lowered = count.load(Ordering::Relaxed).saturating_sub(1);
-            count.store(lowered, Ordering::Relaxed);
-        }
+    pub fn leave(&self, place: u32, service: u32) {
+        count_down(self.in_flight.get(place as usize), Ordering::Relaxed);
+        count_down(self.in_service.get(service as usize), Ordering::Relaxed);
     }
 
+    /// Requests in flight at the endpoint at this place.
     #[inline]
-    pub fn in_flight(&self, label: u32) -> u32 {
-        let count = self.in_flight.get(label as usize);
+    pub fn in_flight(&self, place: u32) -> u32 {
+        let count = self.in_flight.get(place as usize);
         count.map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Requests in flight at the service with this label.
+    #[inline]
+    pub fn in_service(&self, service: u32) -> u32 {
+        let count = self.in_service.get(service as usize);
+        count.map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// One set of endpoints more that reads and writes what lies at this place.
+    pub fn hold(&self, place: u32) {
+        count_up(self.holds.get(place as usize), Ordering::Relaxed);
+    }
+
+    /// One less. Release: what was written there is written before the place is free.
+    pub fn release(&self, place: u32) {
+        count_down(self.holds.get(place as usize), Ordering::Release);
+    }
+
+    pub fn is_held(&self, place: u32) -> bool {
+        let count = self.holds.get(place as usize);
+        count.is_some_and(|count| count.load(Ordering::Acquire) != 0)
     }
 
     /// Adds to a counter of a policy on a route: a row of `metrics::LIMIT`.
@@ -237,7 +275,8 @@ impl Region {
                 reset(metric, value);
             }
         }
-        for count in &self.in_flight {
+        let counts = self.in_flight.iter().chain(&self.in_service);
+        for count in counts.chain(&self.holds) {
             if count.load(Ordering::Relaxed) != 0 {
                 count.store(0, Ordering::Relaxed);
             }

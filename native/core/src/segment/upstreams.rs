@@ -1,42 +1,50 @@
-//! What all workers know together of services and endpoints. A place is a label's id, so what is
-//! known outlives a reload of the configuration and the death of any process.
+//! What all workers know together of services and endpoints: by the label of a service, by the place
+//! of an endpoint or part of a split. It outlives a reload of the configuration and the death of any process.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::labels::MAX_LABELS;
+use super::labels::{MAX_LABELS, OTHER};
+use super::places::MAX_PLACES;
 use crate::breaker::BreakerCell;
 use crate::endpoint::EndpointCell;
 use crate::estimate::Quantile;
 
-/// Pages of labels that name neither a service nor an endpoint are never touched and take no memory.
+/// Pages of labels and places that nobody has are never touched and take no memory.
 #[repr(C, align(64))]
 pub struct Upstreams {
-    endpoints: [EndpointCell; MAX_LABELS],
+    endpoints: [EndpointCell; MAX_PLACES],
     breakers: [BreakerCell; MAX_LABELS],
-    /// Share of a canary, permille plus one; 0 = as configured.
-    shares: [AtomicU32; MAX_LABELS],
+    /// Share of a part of a split, permille plus one; 0 = as configured.
+    shares: [AtomicU32; MAX_PLACES],
     /// Of the latencies of services that send hedges.
     latencies: [Quantile; MAX_LABELS],
 }
 
 impl Upstreams {
-    /// An id that was never given out has the place of "other".
-    pub fn endpoint(&self, label: u32) -> &EndpointCell {
+    /// A place that does not exist is that of "other", where nothing is ever known.
+    pub fn endpoint(&self, place: u32) -> &EndpointCell {
         self.endpoints
-            .get(label as usize)
-            .unwrap_or(&self.endpoints[0])
+            .get(place as usize)
+            .unwrap_or(&self.endpoints[OTHER as usize])
+    }
+
+    /// Makes a place as new. Nobody may be using it.
+    pub(super) fn clear(&self, place: u32) {
+        self.endpoint(place).clear();
+        self.set_share(place, None);
     }
 
     /// Permille; None = as configured.
-    pub fn share(&self, label: u32) -> Option<u32> {
-        let share = self.shares.get(label as usize)?;
+    pub fn share(&self, place: u32) -> Option<u32> {
+        let share = self.shares.get(place as usize)?;
         share.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Only the control process writes this.
-    pub fn set_share(&self, label: u32, permille: Option<u32>) {
-        if let Some(share) = self.shares.get(label as usize) {
+    /// Only the control process writes this. What found no place has its share as configured.
+    pub fn set_share(&self, place: u32, permille: Option<u32>) {
+        let share = self.shares.get(place as usize);
+        if let Some(share) = share.filter(|_| place != OTHER) {
             share.store(
                 permille.map_or(0, |permille| permille + 1),
                 Ordering::Relaxed,

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import mmap
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway._core import Segment
 from gateway.control.admin.app import admin_app
 from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 from gateway.upstreams.discovery.watch import Report
+from tests.servers.plans import Lengths
 
 TEXT = """\
 auth: { signing: { algorithm: ES256 }, passwords: { memory_kib: 64, passes: 1, digit: false } }
@@ -35,6 +38,7 @@ class FakeInstance:
         self.link = link
         self.generations = itertools.count(1)
         self.publication: Publication = self.published()
+        self.segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
         self.refuses: list[str] = []
         self.is_silent = False
 
@@ -45,7 +49,9 @@ class FakeInstance:
         return [{"name": "web", "breaker": None, "endpoints": []}]
 
     def published(self) -> Publication:
-        return publish(self.source.load(), len, next(self.generations), None, self.link.stored)
+        return publish(
+            self.source.load(), Lengths(), next(self.generations), None, self.link.stored
+        )
 
     async def reload(self) -> dict[str, Any]:
         if self.is_silent:
@@ -63,11 +69,12 @@ class Admin:
         self.file = directory / "gateway.yaml"
         self.file.write_text(TEXT)
         self.tokens: list[str] = []
+        self.decided: list[int] = []
         source = ConfigSource(self.file)
         self.link = StoreLink(url, directory, lambda: None, self.tokens.append)
         self.instance = FakeInstance(source, self.link)
         listener = Listener("server.admin", [], "127.0.0.1", 8001)
-        app = admin_app(self.instance, listener, self.link, source)  # type: ignore[arg-type]
+        app = admin_app(self.instance, listener, self.link, source, self.decided.append)  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 

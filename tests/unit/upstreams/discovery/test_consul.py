@@ -61,6 +61,18 @@ async def test_addresses_zones_and_large_weights(server: ConsulServer) -> None:
     }
 
 
+async def test_zones_from_metadata(server: ConsulServer) -> None:
+    server.register(
+        "web",
+        Instance(1, node_meta={"zone": "of-node"}),
+        Instance(2, node_meta={"zone": "of-node"}, meta={"zone": "of-instance"}),
+        Instance(3, node_meta={"zone": "of-node"}, zone="locality"),
+        Instance(4),
+    )
+    zones = {endpoint.url[-1]: endpoint.zone for endpoint in await first(source(server))}
+    assert zones == {"1": "of-node", "2": "of-instance", "3": "locality", "4": None}
+
+
 async def test_what_is_asked(server: ConsulServer) -> None:
     await first(source(server, service="a/b", datacenter="dc2", tags="x"))
     path, parameters, _ = server.requests[0]

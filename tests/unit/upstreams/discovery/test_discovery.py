@@ -7,7 +7,9 @@ import pytest
 
 from gateway.config.discovery import Discovery as Configured
 from gateway.upstreams.discovery.discovery import Discovery
+from gateway.upstreams.discovery.registry import Catalogue
 from gateway.upstreams.discovery.source import Endpoint, EndpointSet
+from tests.conformance.discovery.sites import NoCatalogue
 
 A = Endpoint("http://10.0.0.1:80")
 
@@ -37,11 +39,11 @@ class OneAnswer:
 def discovery(answers: dict[str, EndpointSet | None]) -> tuple[Discovery, list[None]]:
     changes: list[None] = []
 
-    def open_source(settings: Configured) -> OneAnswer:
+    def open_source(settings: Configured, catalogue: Catalogue) -> OneAnswer:
         assert settings.consul is not None
         return OneAnswer(answers[settings.consul.service])
 
-    return Discovery(lambda: changes.append(None), open_source), changes
+    return Discovery(lambda: changes.append(None), NoCatalogue(), open_source), changes
 
 
 async def test_first_answers_are_waited_for_but_not_for_ever() -> None:

@@ -28,21 +28,29 @@ def source(server: DnsServer, kind: str = "SRV", min_ttl: str = "50ms") -> DnsSo
     return DnsSource(Dns.model_validate(settings | port), chance=lambda: 0.0)
 
 
-async def test_only_the_best_priority_counts_and_weight_0_is_a_small_one(server: DnsServer) -> None:
-    server.set("web.test", "SRV", "10 0 80 a.test.", "10 60 81 b.test.", "20 5 82 a.test.")
+async def test_priorities_are_kept_and_weight_0_is_a_small_one(server: DnsServer) -> None:
+    server.set(
+        "web.test",
+        "SRV",
+        "10 0 80 a.test.",
+        "10 60 81 b.test.",
+        "20 5 82 a.test.",
+        "30 7 80 a.test.",
+    )
     server.set("a.test", "A", "10.0.0.1")
     server.set("b.test", "A", "10.0.0.2", "10.0.0.3")
     assert await first(source(server)) == {
-        Endpoint("http://10.0.0.1:80", 1),
-        Endpoint("http://10.0.0.2:81", 60),
-        Endpoint("http://10.0.0.3:81", 60),
-    }
+        Endpoint("http://10.0.0.1:80", 1, None, 10),
+        Endpoint("http://10.0.0.2:81", 60, None, 10),
+        Endpoint("http://10.0.0.3:81", 60, None, 10),
+        Endpoint("http://10.0.0.1:82", 5, None, 20),
+    }, "one target twice counts by its best priority"
 
 
 async def test_a_target_with_ipv6_alone(server: DnsServer) -> None:
     server.set("web.test", "SRV", "1 1 80 a.test.")
     server.set("a.test", "AAAA", "fd00::1")
-    assert await first(source(server)) == {Endpoint("http://[fd00::1]:80", 1)}
+    assert await first(source(server)) == {Endpoint("http://[fd00::1]:80", 1, None, 1)}
 
 
 async def test_a_target_that_is_the_root_means_no_service(server: DnsServer) -> None:
@@ -53,7 +61,7 @@ async def test_a_target_that_is_the_root_means_no_service(server: DnsServer) -> 
 async def test_a_target_that_does_not_exist_costs_only_itself(server: DnsServer) -> None:
     server.set("web.test", "SRV", "1 1 80 a.test.", "1 1 80 gone.test.")
     server.set("a.test", "A", "10.0.0.1")
-    assert await first(source(server)) == {Endpoint("http://10.0.0.1:80", 1)}
+    assert await first(source(server)) == {Endpoint("http://10.0.0.1:80", 1, None, 1)}
 
 
 async def test_aliases_are_followed(server: DnsServer) -> None:

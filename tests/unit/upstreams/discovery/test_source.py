@@ -7,6 +7,7 @@ import pytest
 
 from gateway.config.discovery import Discovery
 from gateway.upstreams.discovery.source import http_url, open_source
+from tests.conformance.discovery.sites import NoCatalogue
 
 
 @pytest.mark.parametrize(
@@ -15,10 +16,12 @@ from gateway.upstreams.discovery.source import http_url, open_source
         ({"consul": {"service": "a"}}, "ConsulSource"),
         ({"kubernetes": {"service": "a"}}, "KubernetesSource"),
         ({"dns": {"name": "a", "port": 80}}, "DnsSource"),
+        ({"registry": {"service": "a"}}, "RegistrySource"),
     ],
 )
 def test_each_section_has_its_source(settings: dict[str, object], name: str) -> None:
-    assert type(open_source(Discovery.model_validate(settings))).__name__ == name
+    source = open_source(Discovery.model_validate(settings), NoCatalogue())
+    assert type(source).__name__ == name
 
 
 def test_urls() -> None:
