@@ -49,7 +49,9 @@ cdef class Pool:
             self.authority = b"localhost"
         else:
             self.addresses = numeric_addresses(self.host, self.port)
-            self.authority = f"{self.host}:{self.port}".encode()
+            # Brackets: a colon in a host would be the beginning of the port (RFC 3986 section 3.2.2).
+            literal = f"[{self.host}]" if ":" in self.host else self.host
+            self.authority = f"{literal}:{self.port}".encode()
         self.idle = []
         self.queue = deque()
         self.configure(service)

@@ -143,8 +143,11 @@ class Segment:
     supervisor's. A slot has one writer process at a time.
     """
 
-    def __new__(cls, buffer: Buffer, workers: int, create: bool) -> Self:
+    def __new__(cls, buffer: Buffer, workers: int, create: bool, cells: int = ...) -> Self:
         """Lay a segment over `buffer`: mmap.mmap(-1, Segment.size_for(workers)), made before fork.
+
+        `cells`: of the limits' table, a power of two, by default LIMIT_CELLS; who attaches takes
+        what is there.
 
         `create` needs fresh (zeroed) memory; without it the segment must be there already. The
         buffer stays exported, so the mmap cannot be closed, while this object lives.
@@ -152,7 +155,7 @@ class Segment:
         """
 
     @staticmethod
-    def size_for(workers: int) -> int:
+    def size_for(workers: int, cells: int = ...) -> int:
         """Bytes. Untouched pages take no memory. Raises ValueError outside 1 to 1024."""
 
     @property

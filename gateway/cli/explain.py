@@ -80,7 +80,7 @@ def explain(
         exit_with_problems(error)
     explanation = answer(plan, query)
     click.echo(f"{query.method} {url}")
-    _print_decision(query, explanation)
+    _print_decision(plan, query, explanation)
     _print_routes(plan, explanation, show_all)
     if explanation.route is None:
         sys.exit(Exit.FAILED)
@@ -102,7 +102,7 @@ def _line(name: str, text: str) -> None:
     click.echo(f"  {name:<10} {text}")
 
 
-def _print_decision(query: "Query", explanation: "Explanation") -> None:
+def _print_decision(plan: "Plan", query: "Query", explanation: "Explanation") -> None:
     _line("host", query.host or "(none)")
     changed = "" if explanation.path == query.path else f"  (canonical form of {query.path})"
     _line("path", f"{explanation.path}{changed}")
@@ -112,29 +112,15 @@ def _print_decision(query: "Query", explanation: "Explanation") -> None:
         if explanation.allow:
             _line("", f"Allow: {', '.join(explanation.allow)}")
         return
-    from gateway.config.values import format_duration, format_size
+    from gateway.cli.explained import route_lines
 
     _line("route", f"{route.name}: {explanation.reason}")
     for name, value in explanation.params.items():
         _line("", f"{{{name}}} = {value}")
-    _line("service", f"{service.name}, {service.balance}")
-    total = sum(endpoint.weight for endpoint in service.endpoints)
-    if service.discovery is not None:
-        _line("", f"endpoints are discovered: {service.discovery}")
-    for endpoint in service.endpoints:
-        share = 100 * endpoint.weight / total
-        _line("", f"{endpoint.url}  weight {endpoint.weight} ({share:.3g} %)")
+    for title, text in route_lines(plan, route):
+        _line(title, text)
     _line("forwards", f"{query.method} {explanation.upstream_target}")
     _line("", f"Host: {service.host or query.host}")
-    timeouts = service.timeouts
-    _line("limits", f"body {format_size(route.body)}")
-    _line(
-        "timeouts",
-        ", ".join(
-            f"{name} {format_duration(getattr(timeouts, name))}"
-            for name in ("connect", "response", "idle", "total")
-        ),
-    )
 
 
 def _print_routes(plan: "Plan", explanation: "Explanation", show_all: bool) -> None:

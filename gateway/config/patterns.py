@@ -6,6 +6,7 @@ only makes sure that a pattern can match at all, and says how to write it if it 
 
 import re
 import string
+from urllib.parse import unquote_to_bytes
 
 from gateway.config.addresses import is_ip_address, parse_host
 from gateway.config.values import shown
@@ -43,14 +44,18 @@ def check_literal_segment(segment: str) -> None:
     """Refuse a literal segment that no canonical path contains."""
     if _PLAIN_SEGMENT.fullmatch(segment):
         return
-    if segment in (".", ".."):
+    if segment.partition(";")[0] in (".", ".."):  # parameters do not hide it from the resolver
         raise ValueError(f"{segment!r} is resolved before routes are matched and never matches")
     if re.search(r"%(?![0-9A-Fa-f]{2})", segment):
         raise ValueError(f"{segment!r} has a % without two hexadecimal digits; write %25 for a %")
     if "?" in segment or "#" in segment:
         raise ValueError(f"{segment!r} is not part of a path; match the query with `query:`")
-    if "\\" in segment or "%5c" in segment.lower() or re.search(r"[\x00-\x1f\x7f]", segment):
+    if re.search(r"(?i)[\\\x00-\x1f\x7f]|%(?:5c|[01][0-9a-f]|7f)", segment):
         raise ValueError(f"{segment!r} holds a character that is refused in every path")
+    try:
+        unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{segment!r} has escapes that are not UTF-8") from None
     canonical = canonical_segment(segment)
     if canonical != segment:
         raise ValueError(f"{segment!r} is not in canonical form; write {canonical}")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from annotated_types import Ge, Le
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from gateway.config.patterns import parse_path
 from gateway.config.request_key import RequestKey, Token
@@ -141,6 +141,7 @@ class Outlier(Section):
     latency_factor: Annotated[
         float,
         PlainValidator(parse_factor),
+        PlainSerializer(lambda factor: factor or "off"),
         WithJsonSchema(
             {
                 "anyOf": [

@@ -25,6 +25,8 @@ from gateway.config.values import (
     text_schema,
 )
 
+MAX_KEYS = 1 << 25
+"""4 GiB of address space."""
 KIB = 1 << 10
 MIB = 1 << 20
 MIN_HEAD = 1 * KIB
@@ -117,6 +119,9 @@ class Server(Section):
     """Networks whose `X-Forwarded-*` and `X-Correlation-ID` are believed."""
     limits: Limits = Limits()
     """What one client may take."""
+    rate_limit_keys: Annotated[int, Ge(1000), Le(MAX_KEYS), WholeNumber] = 1_000_000
+    """Callers whose rate limits a host remembers at the same time. Each takes 128 bytes of address
+    space, and memory once it is used."""
     overload: Overload = Overload()
     """When a worker has too much to do."""
     drain_timeout: Duration = 30.0

@@ -14,7 +14,7 @@ from gateway.control.publication import Publication
 
 __all__ = ["ConfigSource", "publish"]
 
-FIXED_SETTINGS = ("http", "admin", "status", "workers", "run_dir", "log")
+FIXED_SETTINGS = ("http", "admin", "status", "workers", "rate_limit_keys", "run_dir", "log")
 """Of ``server``: they belong to sockets and processes that outlive a reload."""
 
 

@@ -11,7 +11,7 @@ from gateway.store.errors import SchemaUnknown
 
 __all__ = ["HEAD", "current", "upgrade"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision. Known here, so that a start with an up-to-date database needs no alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

@@ -72,6 +72,11 @@ def run(options: Options, make_worker: WorkerFactory | None = None) -> int:
     return supervisor.run()
 
 
+def limit_cells(keys: int) -> int:
+    """Cells for so many keys at half load at most, where a search is short: a power of two."""
+    return 1 << (2 * keys - 1).bit_length()
+
+
 def _prepare(
     options: Options, loaded: Loaded, run_dir: RunDir, make_worker: WorkerFactory
 ) -> Supervisor:
@@ -81,8 +86,10 @@ def _prepare(
     _check_access_log(server.log.access)
     log.debug("at most %d open files", raise_file_limit())
     workers = resolve_workers(server.workers)
-    memory = mmap.mmap(-1, Segment.size_for(workers))  # shared with every child, named nowhere
-    segment = Segment(memory, workers, create=True)
+    cells = limit_cells(server.rate_limit_keys)
+    # Shared with every child, named nowhere.
+    memory = mmap.mmap(-1, Segment.size_for(workers, cells))
+    segment = Segment(memory, workers, create=True, cells=cells)
     # The rows of the store as they were last seen: to serve must not wait for the database.
     stored = snapshot.read(run_dir.path, loaded.config.store.url)
     publication = publish(loaded, Places(segment), generation=1, stored=stored)

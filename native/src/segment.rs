@@ -1,6 +1,7 @@
 //! `Segment`: the shared memory of counters, over a buffer that Python owns.
 
 use gateway_core::endpoint::Health;
+use gateway_core::limiter::DEFAULT_CELLS;
 use gateway_core::metrics::{
     self, Kind, Metric, BUCKET_BOUNDS_NS, LIMIT, METHODS, SERVICE, WORKER,
 };
@@ -57,7 +58,13 @@ fn secret() -> [u64; 2] {
 #[pymethods]
 impl Segment {
     #[new]
-    fn new(buffer: &Bound<'_, PyAny>, workers: usize, create: bool) -> PyResult<Self> {
+    #[pyo3(signature = (buffer, workers, create, cells = DEFAULT_CELLS))]
+    fn new(
+        buffer: &Bound<'_, PyAny>,
+        workers: usize,
+        create: bool,
+        cells: usize,
+    ) -> PyResult<Self> {
         let export = PyBuffer::<u8>::get(buffer)?;
         if export.readonly() || !export.is_c_contiguous() {
             return Err(PyValueError::new_err(
@@ -71,7 +78,7 @@ impl Segment {
         // the supervisor, has it, and does not.
         let core = unsafe {
             if create {
-                core::Segment::create(base, length, workers, secret())
+                core::Segment::create(base, length, workers, cells, secret())
             } else {
                 core::Segment::attach(base, length, workers)
             }
@@ -84,9 +91,10 @@ impl Segment {
     }
 
     #[staticmethod]
-    fn size_for(workers: usize) -> PyResult<usize> {
+    #[pyo3(signature = (workers, cells = DEFAULT_CELLS))]
+    fn size_for(workers: usize, cells: usize) -> PyResult<usize> {
         match workers {
-            1..=core::MAX_WORKERS => Ok(core::Segment::size_for(workers)),
+            1..=core::MAX_WORKERS => Ok(core::Segment::size_for(workers, cells)),
             _ => Err(to_python(SegmentError::Workers(workers))),
         }
     }

@@ -53,8 +53,9 @@ DEFAULTS = {
 
 def endpoint(address: tuple[str, int], weight: int = 1) -> Plan:
     host, port = address[:2]
+    literal = f"[{host}]" if ":" in host else host
     return {
-        "url": f"http://{host}:{port}",
+        "url": f"http://{literal}:{port}",
         "host": host,
         "port": port,
         "unix": None,

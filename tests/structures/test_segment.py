@@ -18,12 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from gateway import _core
 from gateway._core import (
     DURATION_BUCKETS,
+    LIMIT_CELLS,
     MAX_LABELS,
     METHODS,
     SERIES_LIMIT,
     SERVICE_METRICS,
     SERVICES_LIMIT,
     WORKER_METRICS,
+    Limits,
     Segment,
 )
 from tests.structures.models.segment import SegmentModel
@@ -275,6 +277,21 @@ def test_what_is_no_segment_is_refused() -> None:
     memory[8:12] = (77).to_bytes(4, "little")
     with pytest.raises(ValueError, match="layout version 77"):
         Segment(memory, WORKERS, create=False)
+
+
+def test_the_limits_have_as_many_cells_as_the_owner_said() -> None:
+    size = Segment.size_for(1, 1 << 10)
+    assert Segment.size_for(1) - size == 64 * (LIMIT_CELLS - (1 << 10))
+    memory = mmap.mmap(-1, size)
+    owner = Segment(memory, 1, create=True, cells=1 << 10)
+    attached = Segment(memory, 1, create=False)
+    rule = Limits([("bucket", 10, 10**9, 10)])
+    for key in range(1, 5000):
+        rule.acquire(attached, [(0, key << 48 | key * 7, 1, True)], 10**12)
+    assert owner.collect()["limit_evictions"] > 3000, "a thousand cells hold no five thousand keys"
+    for cells in (1000, 1 << 9, 1 << 27):
+        with pytest.raises(ValueError, match=f"{cells} cells; it takes a power of two"):
+            Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True, cells=cells)
 
 
 def test_unknown_names_and_slots_are_refused() -> None:

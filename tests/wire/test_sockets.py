@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.gateway import GatewayProcess
-from tests.servers.plans import endpoint, plan, service
+from tests.servers.plans import endpoint, plan, service, unix_endpoint
 from tests.wire.errors import check_error
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -34,8 +34,7 @@ def test_an_unknown_name(gateway: Any) -> None:
 
 
 def test_a_path_too_long_for_a_unix_socket(gateway: Any) -> None:
-    path = "/" + "x" * 200
-    long = {"url": f"unix://{path}", "host": None, "port": None, "unix": path, "weight": 1}
+    long = unix_endpoint("/" + "x" * 200)
     with gateway(plan([service(endpoints=[long])])).connect() as client:
         check_error(client.get(), 502, "upstream_connect_failed")
 

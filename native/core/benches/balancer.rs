@@ -6,6 +6,7 @@ use gateway_core::balancer::Kind;
 use gateway_core::breaker::{Admission, Breaker, Outcome, Settings as BreakerSettings};
 use gateway_core::endpoint::Ejection;
 use gateway_core::endpoint_set::{Endpoint, EndpointSet, Settings};
+use gateway_core::limiter::DEFAULT_CELLS;
 use gateway_core::segment::Segment;
 use measure::measure;
 use std::alloc::{alloc_zeroed, Layout};
@@ -52,9 +53,18 @@ fn endpoint_set(
 }
 
 fn main() {
-    let layout = Layout::from_size_align(Segment::size_for(WORKERS), 4096).expect("a sane size");
+    let layout = Layout::from_size_align(Segment::size_for(WORKERS, DEFAULT_CELLS), 4096)
+        .expect("a sane size");
     // SAFETY: the size is not zero; zeroed memory of this size, never freed.
-    let segment = unsafe { Segment::create(alloc_zeroed(layout), layout.size(), WORKERS, [1, 2]) };
+    let segment = unsafe {
+        Segment::create(
+            alloc_zeroed(layout),
+            layout.size(),
+            WORKERS,
+            DEFAULT_CELLS,
+            [1, 2],
+        )
+    };
     let segment = segment.expect("fresh memory");
     let breaker = Breaker::new(segment.breaker(5000), RULES);
     for kind in Kind::ALL {

@@ -2,15 +2,25 @@
 
 mod measure;
 
+use gateway_core::limiter::DEFAULT_CELLS;
 use gateway_core::segment::{Segment, SeriesKey};
 use measure::measure;
 use std::alloc::{alloc_zeroed, Layout};
 use std::hint::black_box;
 
 fn main() {
-    let layout = Layout::from_size_align(Segment::size_for(1), 4096).expect("a sane size");
+    let layout =
+        Layout::from_size_align(Segment::size_for(1, DEFAULT_CELLS), 4096).expect("a sane size");
     // SAFETY: the size is not zero; zeroed memory of this size, never freed.
-    let segment = unsafe { Segment::create(alloc_zeroed(layout), layout.size(), 1, [1, 2]) };
+    let segment = unsafe {
+        Segment::create(
+            alloc_zeroed(layout),
+            layout.size(),
+            1,
+            DEFAULT_CELLS,
+            [1, 2],
+        )
+    };
     let segment = segment.expect("fresh memory");
     let region = segment.region(0).expect("slot 0");
 

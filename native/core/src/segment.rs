@@ -37,7 +37,7 @@ use places::{PlaceIndex, PlaceTable};
 pub use upstreams::Upstreams;
 
 use crate::keyed_hash::HashKey;
-use crate::limiter::{Cell, CellTable, InFlight, Tally, DEFAULT_CELLS};
+use crate::limiter::{Cell, CellTable, InFlight, Tally};
 
 /// "gwsegmnt" in memory, on a little-endian machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
@@ -45,6 +45,10 @@ const MAGIC: u64 = u64::from_le_bytes(*b"gwsegmnt");
 const LAYOUT_VERSION: u32 = 9;
 /// Bytes; that of a cache line, so that no two workers write to one.
 pub const ALIGNMENT: usize = 64;
+/// So many that a search does not leave the table, and fewer than would be of use.
+const MIN_CELLS: usize = 1 << 10;
+/// A bound against nonsense: 4 GiB of address space.
+const MAX_CELLS: usize = 1 << 26;
 /// A bound against nonsense; a slot takes 2.4 MiB of address space.
 pub const MAX_WORKERS: usize = 1024;
 
@@ -55,6 +59,8 @@ struct Header {
     layout_version: AtomicU32,
     slots: AtomicU32,
     size: AtomicU64,
+    /// Of the limits' table.
+    cells: AtomicU64,
     /// Key of every hash that processes compare; written before `magic`, never changed.
     secret: [AtomicU64; 2],
 }
@@ -62,6 +68,7 @@ struct Header {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SegmentError {
     Workers(usize),
+    Cells(usize),
     Misaligned(usize),
     TooSmall {
         size: usize,
@@ -88,13 +95,17 @@ impl fmt::Display for SegmentError {
                 f,
                 "segment: {workers} workers; it takes 1 to {MAX_WORKERS}"
             ),
+            Self::Cells(cells) => write!(
+                f,
+                "segment: {cells} cells; it takes a power of two from {MIN_CELLS} to {MAX_CELLS}"
+            ),
             Self::Misaligned(address) => write!(
                 f,
                 "segment: the buffer at {address:#x} is not aligned to {ALIGNMENT} bytes; use mmap"
             ),
             Self::TooSmall { size, needed } => write!(
                 f,
-                "segment: the buffer has {size} bytes and {needed} are needed; map size_for(workers)"
+                "segment: the buffer has {size} bytes and {needed} are needed; map size_for(workers, cells)"
             ),
             Self::InUse => write!(
                 f,
@@ -145,20 +156,20 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Bytes for `workers` slots and that of the control process. Pages that are never written
-    /// take no memory.
-    pub const fn size_for(workers: usize) -> usize {
+    /// Bytes for `workers` slots and that of the control process, and `cells` for limits. Pages that
+    /// are never written take no memory.
+    pub const fn size_for(workers: usize, cells: usize) -> usize {
         let shared = size_of::<Header>()
             + size_of::<LabelTable>()
             + size_of::<PlaceTable<MAX_PLACES>>()
             + size_of::<Revocations>()
             + size_of::<Upstreams>()
             + size_of::<Tally>()
-            + DEFAULT_CELLS * size_of::<Cell>();
+            + cells * size_of::<Cell>();
         shared + (workers + 1) * size_of::<Region>()
     }
 
-    /// Makes a segment in fresh memory. `secret`: random, and known to nobody else.
+    /// Makes a segment in fresh memory. `cells`: a power of two. `secret`: random, and known to nobody else.
     ///
     /// # Safety
     /// `base` points to `length` bytes that are zero, may be read and written, and stay mapped
@@ -168,10 +179,11 @@ impl Segment {
         base: *mut u8,
         length: usize,
         workers: usize,
+        cells: usize,
         secret: [u64; 2],
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
+        let mut segment = unsafe { Self::lay_over(base, length, workers, cells)? };
         let header = segment.header;
         if header.magic.load(Ordering::Acquire) != 0 {
             return Err(SegmentError::InUse);
@@ -181,15 +193,13 @@ impl Segment {
         }
         segment.key = HashKey(secret);
         segment.intern("other");
+        let (slots, size) = (segment.regions.len(), Self::size_for(workers, cells));
         header
             .layout_version
             .store(LAYOUT_VERSION, Ordering::Relaxed);
-        header
-            .slots
-            .store(segment.regions.len() as u32, Ordering::Relaxed);
-        header
-            .size
-            .store(Self::size_for(workers) as u64, Ordering::Relaxed);
+        header.slots.store(slots as u32, Ordering::Relaxed);
+        header.size.store(size as u64, Ordering::Relaxed);
+        header.cells.store(cells as u64, Ordering::Relaxed);
         header.magic.store(MAGIC, Ordering::Release);
         Ok(segment)
     }
@@ -204,8 +214,7 @@ impl Segment {
         workers: usize,
     ) -> Result<Self, SegmentError> {
         // SAFETY: as for this function.
-        let mut segment = unsafe { Self::lay_over(base, length, workers)? };
-        let header = segment.header;
+        let header = unsafe { Self::header_in(base, length, workers)? };
         if header.magic.load(Ordering::Acquire) != MAGIC {
             return Err(SegmentError::NotASegment);
         }
@@ -215,8 +224,9 @@ impl Segment {
         }
         let slots = header.slots.load(Ordering::Relaxed);
         let size = header.size.load(Ordering::Relaxed);
-        let expected = Self::size_for(workers);
-        if size != expected as u64 || slots as usize != segment.regions.len() {
+        let cells = header.cells.load(Ordering::Relaxed) as usize;
+        let expected = Self::size_for(workers, cells);
+        if size != expected as u64 || slots as usize != workers + 1 {
             let workers = slots.saturating_sub(1);
             return Err(SegmentError::Shape {
                 workers,
@@ -224,6 +234,8 @@ impl Segment {
                 expected,
             });
         }
+        // SAFETY: as for this function.
+        let mut segment = unsafe { Self::lay_over(base, length, workers, cells)? };
         let [k0, k1] = &header.secret;
         segment.key = HashKey([k0.load(Ordering::Relaxed), k1.load(Ordering::Relaxed)]);
         Ok(segment)
@@ -231,14 +243,42 @@ impl Segment {
 
     /// # Safety
     /// As for `attach`.
-    unsafe fn lay_over(base: *mut u8, length: usize, workers: usize) -> Result<Self, SegmentError> {
+    unsafe fn header_in(
+        base: *mut u8,
+        length: usize,
+        workers: usize,
+    ) -> Result<&'static Header, SegmentError> {
         if !(1..=MAX_WORKERS).contains(&workers) {
             return Err(SegmentError::Workers(workers));
         }
         if base.align_offset(ALIGNMENT) != 0 {
             return Err(SegmentError::Misaligned(base as usize));
         }
-        let needed = Self::size_for(workers);
+        let needed = Self::size_for(workers, MIN_CELLS);
+        if length < needed {
+            return Err(SegmentError::TooSmall {
+                size: length,
+                needed,
+            });
+        }
+        // SAFETY: aligned and large enough, as just checked; it consists of atomics.
+        Ok(unsafe { &*base.cast::<Header>() })
+    }
+
+    /// # Safety
+    /// As for `attach`.
+    unsafe fn lay_over(
+        base: *mut u8,
+        length: usize,
+        workers: usize,
+        cells: usize,
+    ) -> Result<Self, SegmentError> {
+        if !cells.is_power_of_two() || !(MIN_CELLS..=MAX_CELLS).contains(&cells) {
+            return Err(SegmentError::Cells(cells));
+        }
+        // SAFETY: as for this function.
+        let header = unsafe { Self::header_in(base, length, workers)? };
+        let needed = Self::size_for(workers, cells);
         if length < needed {
             return Err(SegmentError::TooSmall {
                 size: length,
@@ -255,16 +295,16 @@ impl Segment {
             let revocations = places.add(size_of::<PlaceTable<MAX_PLACES>>());
             let upstreams = revocations.add(size_of::<Revocations>());
             let tally = upstreams.add(size_of::<Upstreams>());
-            let cells = tally.add(size_of::<Tally>());
-            let regions = cells.add(DEFAULT_CELLS * size_of::<Cell>());
+            let table = tally.add(size_of::<Tally>());
+            let regions = table.add(cells * size_of::<Cell>());
             Ok(Self {
-                header: &*base.cast::<Header>(),
+                header,
                 labels: &*labels.cast::<LabelTable>(),
                 places: &*places.cast::<PlaceTable<MAX_PLACES>>(),
                 revocations: &*revocations.cast::<Revocations>(),
                 upstreams: &*upstreams.cast::<Upstreams>(),
                 tally: &*tally.cast::<Tally>(),
-                cells: std::slice::from_raw_parts(cells.cast::<Cell>(), DEFAULT_CELLS),
+                cells: std::slice::from_raw_parts(table.cast::<Cell>(), cells),
                 regions: std::slice::from_raw_parts(regions.cast::<Region>(), workers + 1),
                 key: HashKey([0, 0]),
                 index: Mutex::default(),

@@ -18,13 +18,14 @@ GET http://x.org:8000/a//b?q=1
   path       /a/b  (canonical form of /a//b)
   route      /a/{rest...}: the only route that takes this request
              {rest} = b
+  auth       required, by jwt or api_key
+  limits     body 10MiB
   service    a, weighted_round_robin
              http://a  weight 3 (75 %)
              unix:///run/a.sock  weight 1 (25 %)
+             timeouts: connect 1s, response 15s, idle 1m, total off
   forwards   GET /b?q=1
              Host: a.internal
-  limits     body 10MiB
-  timeouts   connect 1s, response 15s, idle 1m, total off
 
 Routes, best first:
   /a/{rest...}: wins
@@ -116,3 +117,14 @@ def test_discovered_endpoints_are_named_by_their_source(gateway: Run, tmp_path: 
         "service    a, weighted_round_robin\n             endpoints are discovered: "
         "kubernetes prod/a\n" in result.output
     )
+
+
+EXPLAINED = Path(__file__).with_name("explained.yaml").read_text()
+
+
+def test_everything_that_would_apply_is_shown(gateway: Run) -> None:
+    Path("full.yaml").write_text(EXPLAINED)
+    result = gateway("explain", "GET", "http://x.org/shop/1", "-c", "full.yaml")
+    assert result.exit_code == 0, result.output
+    shown = result.output.partition("{rest} = 1\n")[2].partition("\n\n")[0]
+    assert f"{shown}\n" == Path(__file__).with_name("explained.txt").read_text()

@@ -31,13 +31,13 @@ def ann(gateway: Run) -> Run:
 def test_the_tables_are_made_and_their_revision_shown(gateway: Run) -> None:
     before = gateway("db", "current")
     assert (before.exit_code, before.stdout) == (
-        1, "sqlite:///gateway.db: revision none, this gateway needs 0002\n",
+        1, "sqlite:///gateway.db: revision none, this gateway needs 0003\n",
     )  # fmt: skip
     assert not Path("gateway.db").exists()
-    assert gateway("db", "upgrade").stdout == "up to date: revision 0002\n"
+    assert gateway("db", "upgrade").stdout == "up to date: revision 0003\n"
     after = gateway("db", "current")
     assert (after.exit_code, after.stdout) == (
-        0, "sqlite:///gateway.db: revision 0002, up to date\n",
+        0, "sqlite:///gateway.db: revision 0003, up to date\n",
     )  # fmt: skip
 
 

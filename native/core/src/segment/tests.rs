@@ -5,6 +5,8 @@ use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
+const CELLS: usize = 1 << 12;
+
 /// Zeroed memory, aligned as a map would be.
 struct Memory {
     raw: *mut u8,
@@ -16,7 +18,7 @@ impl Memory {
     fn for_workers(workers: usize) -> Self {
         // Aligned by hand: beyond 16 bytes the allocator would write its zeros, 170 MB of them,
         // where fresh pages are zero already.
-        let size = Segment::size_for(workers) + ALIGNMENT;
+        let size = Segment::size_for(workers, CELLS) + ALIGNMENT;
         let layout = Layout::from_size_align(size, 16).unwrap();
         // SAFETY: the size is not zero.
         let raw = unsafe { alloc_zeroed(layout) };
@@ -31,7 +33,7 @@ impl Memory {
 
     fn create(&self, workers: usize) -> Result<Segment, SegmentError> {
         // SAFETY: zeroed memory of this size, which each test keeps longer than its segments.
-        unsafe { Segment::create(self.base, self.size(), workers, [1, 2]) }
+        unsafe { Segment::create(self.base, self.size(), workers, CELLS, [1, 2]) }
     }
 
     fn attach(&self, workers: usize) -> Result<Segment, SegmentError> {

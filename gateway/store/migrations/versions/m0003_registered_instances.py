@@ -1,14 +1,14 @@
 """Instances in the service registry that register themselves, for services of any origin.
 
-Revision ID: 0002
+Revision ID: 0003
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 MOMENT = sa.DateTime(timezone=True)
 DOCUMENT = sa.JSON().with_variant(JSONB(), "postgresql")
