@@ -130,6 +130,7 @@ def _status_lines(document: Mapping[str, Any]) -> list[str]:
         lines.append(_process_row(f"worker {worker['slot']}", worker))
     for service in document["services"]:
         lines += _service_lines(service)
+    lines += map(_split_line, document["splits"])
     for service in document["discovery"]:
         lines += _discovered_lines(service)
     return lines
@@ -150,6 +151,14 @@ def _service_lines(service: Mapping[str, Any]) -> list[str]:
             left_s = endpoint["ejected_for_ms"] / 1000
             lines.append(f"             {endpoint['url']} is left out for {left_s:.0f} s more")
     return lines
+
+
+def _split_line(split: Mapping[str, Any]) -> str:
+    shares = [
+        f"{part['service']} {100 * part['share']:.3g} %{' (set)' if part['is_set'] else ''}"
+        for part in split["parts"]
+    ]
+    return f"split      {split['route']}  {', '.join(shares)}"
 
 
 def _discovered_lines(service: Mapping[str, Any]) -> list[str]:

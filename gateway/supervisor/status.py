@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.supervisor.children import Child
 from gateway.upstreams.report import service_states
+from gateway.upstreams.splits import split_states
 
 if TYPE_CHECKING:
     from gateway.supervisor.supervisor import Supervisor
@@ -19,6 +20,7 @@ def status_document(supervisor: "Supervisor") -> dict[str, Any]:
     instance = supervisor.instance
     now = time.monotonic()
     now_ms = time.monotonic_ns() // 1_000_000
+    publication, segment = supervisor.publication, instance.segment
     listeners = (instance.http, *instance.control_listeners)
     return {
         "state": supervisor.state,
@@ -43,7 +45,8 @@ def status_document(supervisor: "Supervisor") -> dict[str, Any]:
             for worker in supervisor.workers
         ],
         "discovery": [_discovered(report, now) for report in supervisor.discovery],
-        "services": service_states(supervisor.publication.services, instance.segment, now_ms),
+        "services": service_states(publication.services, segment, now_ms),
+        "splits": split_states(publication.splits, publication.services, segment.share),
     }
 
 

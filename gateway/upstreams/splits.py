@@ -8,7 +8,7 @@ workers at once, until the split in the configuration is another one or the gate
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Decided", "canary_part", "shares_of"]
+__all__ = ["Decided", "canary_part", "shares_of", "split_states"]
 
 Decided = Callable[[int], int | None]
 """Place of a part → permille that was decided; None: as configured."""
@@ -32,4 +32,26 @@ def shares_of(split: Sequence[Mapping[str, Any]], decided: Decided) -> list[floa
     return [
         (max(left, 0.0) * weight / total if total else 0.0) if permille is None else permille / 1000
         for weight, permille in zip(weights, fixed, strict=True)
+    ]
+
+
+def split_states(
+    routes: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]], decided: Decided
+) -> list[dict[str, Any]]:
+    """`routes`: those of the Plan with a split. Plain data, ready for JSON."""
+    return [
+        {
+            "route": route["name"],
+            "parts": [
+                {
+                    "service": services[part["service"]]["name"],
+                    "share": round(share, 4),
+                    "is_set": decided(part["place"]) is not None,
+                }
+                for part, share in zip(
+                    route["split"], shares_of(route["split"], decided), strict=True
+                )
+            ],
+        }
+        for route in routes
     ]

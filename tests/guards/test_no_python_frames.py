@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from gateway.config.state import State
+from gateway.limits.connect import connect_limits
 from tests.servers.gateway import GatewayThread
 from tests.servers.plans import plan, rate_limit, route, service
 from tests.servers.upstream import OK, REQUEST, ScriptedUpstream
@@ -123,6 +125,54 @@ def test_no_python_frames_for_a_limited_request(servers: Any) -> None:
         exercise(50)
         frames = count_frames(running, exercise)
     assert sum(frames.values()) <= MOST_CALLS, frames.most_common(10)
+
+
+FRAMES_A_CALL = 12
+"""Of Python for a call of Redis, however many requests it is about."""
+CLIENTS = 20
+
+
+class Told:
+    """What the store of the limits tells its worker."""
+
+    def __init__(self, running: GatewayThread) -> None:
+        self.limit_store_is = running.worker.limit_store_is
+        self.calls = 0
+
+    def add(self, counter: str, delta: int) -> None:
+        self.calls += counter == "rate_limit_store_calls_total"
+
+
+def test_python_frames_of_limits_in_redis_are_those_of_its_calls(
+    servers: Any, echo: Any, redis_server: Any
+) -> None:
+    limits = [rate_limit(name, limit=100_000, mode="exact", key=name) for name in ("ip", "route")]
+    compiled = plan([service(echo.address)], [route(rate_limits=[0, 1])], rate_limits=limits)
+    running = GatewayThread(compiled)
+    servers.callback(running.close)
+    told = Told(running)
+    state = State(url=redis_server().url, limit_timeout="5s")
+    store = running.run(lambda: connect_limits(state, running.segment, told))
+    running.run(lambda: running.worker.share_limits(store))
+    running.run(store.start)
+    clients = [running.connect() for _ in range(CLIENTS)]
+
+    def exercise(count: int = REQUESTS // CLIENTS) -> None:
+        for _ in range(count):
+            for client in clients:
+                client.send(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+            for client in clients:
+                assert client.recv_response().get("x-ratelimit-remaining") is not None
+
+    exercise(3)
+    before = told.calls
+    frames = count_frames(running, exercise)
+    calls = told.calls - before
+    assert calls < REQUESTS / 2, "requests share calls"
+    assert sum(frames.values()) <= FRAMES_A_CALL * calls + MOST_CALLS, frames.most_common(10)
+    for client in clients:
+        client.close()
+    running._await(store.close())
 
 
 async def let_everybody_in(kind: str, credential: bytes, peer: str, fingerprint: str | None) -> Any:

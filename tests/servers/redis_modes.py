@@ -6,10 +6,22 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from tests.servers.redis import START_TIMEOUT_S, RedisServer, free_port
 
+PASSWORD = "open sesame"
 SLOTS = 16384
+
+
+def start_tls(directory: Path, certificate: Path, key: Path) -> tuple[RedisServer, str]:
+    """One server that wants TLS and `PASSWORD`, and its URL."""
+    port = free_port()
+    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key))
+    trusted = ("--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no")
+    options = ("--tls-port", str(port), *files, *trusted, "--requirepass", PASSWORD)
+    server = RedisServer(directory, *options)
+    return server, f"rediss://:{quote(PASSWORD)}@localhost:{port}/2"
 
 
 def start_cluster(directory: Path) -> RedisServer:

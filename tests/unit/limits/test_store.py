@@ -16,8 +16,9 @@ from gateway.cext.lane import number_of_lane
 from gateway.config.state import State
 from gateway.limits.connect import connect_limits
 from gateway.limits.store import LimitStore
+from tests.servers.certificate import make_certificate
 from tests.servers.redis import RedisServer
-from tests.servers.redis_modes import Sentinel, start_cluster, start_cluster_of
+from tests.servers.redis_modes import Sentinel, start_cluster, start_cluster_of, start_tls
 
 if TYPE_CHECKING:
     from gateway.cext.lane import Question
@@ -345,6 +346,24 @@ async def test_a_node_that_dies_takes_no_other_keys_along(tmp_path: Path) -> Non
     finally:
         for node in nodes:
             node.close()
+
+
+async def test_tls_an_account_and_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_store: Callable[..., LimitStore]
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    server, url = start_tls(tmp_path, certificate, key)
+    try:
+        stranger = make_store(url=url)
+        await asyncio.sleep(0.2)
+        assert stranger.away or stranger._dispatchers[0].link is None, "nobody knows its signer"
+        await stranger.close()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        store = make_store(url=url)
+        assert [(await ask(store, bucket(2))).allowed for _ in range(3)] == [1, 1, 0]
+        await store.close()
+    finally:
+        server.close()
 
 
 async def test_sentinel_names_the_primary(redis: RedisServer, tmp_path: Path) -> None:

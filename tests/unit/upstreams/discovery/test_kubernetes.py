@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from gateway.config.discovery import Kubernetes
 from gateway.upstreams.discovery import kubernetes as module
 from gateway.upstreams.discovery.kubernetes import KubernetesSource, cluster_address
 from gateway.upstreams.discovery.source import SourceError
+from tests.servers.certificate import make_certificate
 from tests.servers.kubernetes_server import KubernetesServer, Pod, endpoint_slice
 from tests.unit.upstreams.discovery.reading import Sets, first, opened
 
@@ -150,7 +150,7 @@ async def test_in_a_cluster_the_account_of_the_pod_is_all_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TLS with the cluster's own authority, which nobody else knows, and the pod's token."""
-    tls = make_certificate(tmp_path)
+    tls = server_context(tmp_path)
     server = KubernetesServer(tls)
     server.token = "of the pod"
     server.put(endpoint_slice("web-a", Pod("10.0.0.1")))
@@ -166,17 +166,10 @@ async def test_in_a_cluster_the_account_of_the_pod_is_all_it_needs(
     server.close()
 
 
-def make_certificate(directory: Path) -> ssl.SSLContext:
-    """``ca.crt`` for 127.0.0.1, which signs itself, and what a server needs to use it."""
-    certificate, key = directory / "ca.crt", directory / "key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-out", str(certificate), "-keyout", str(key)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+def server_context(directory: Path) -> ssl.SSLContext:
+    """What a server needs to use the certificate in ``ca.crt``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(*make_certificate(directory))
     return context
 
 
