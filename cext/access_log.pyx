@@ -5,6 +5,7 @@ backslashes, control characters, and every byte above ASCII.
 """
 
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint
+from gateway.cext.hedging cimport HEDGE_FAILED, HEDGE_WON, NO_HEDGE
 from gateway.cext.principal cimport Principal
 from gateway.cext.refusal cimport NO_CODE, refusal
 from gateway.cext.service cimport Service
@@ -62,6 +63,8 @@ cdef class AccessLog:
         buffer_put_uint(out, <uint64_t>exchange.status)
         buffer_put_text(out, b',"code":')
         put_code(out, exchange)
+        if exchange.hedged != NO_HEDGE:
+            put_hedge(out, exchange.hedged)
         buffer_put_text(out, b',"duration_us":')
         buffer_put_uint(out, duration_ns // 1000)
         buffer_put_text(out, b',"request_bytes":')
@@ -117,6 +120,15 @@ cdef void put_upstream(Buffer* out, Exchange exchange) noexcept:
         buffer_put_text(out, b"null")
     else:
         buffer_put(out, <const char*>exchange.pool.log_url, len(exchange.pool.log_url))
+
+
+cdef void put_hedge(Buffer* out, int outcome) noexcept:
+    if outcome == HEDGE_WON:
+        buffer_put_text(out, b',"hedge":"won"')
+    elif outcome == HEDGE_FAILED:
+        buffer_put_text(out, b',"hedge":"failed"')
+    else:
+        buffer_put_text(out, b',"hedge":"lost"')
 
 
 cdef void put_code(Buffer* out, Exchange exchange) noexcept:

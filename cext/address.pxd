@@ -1,5 +1,7 @@
 """Socket addresses as the kernel takes and gives them."""
 
+from libc.stdint cimport uint8_t
+
 cdef extern from "<netinet/in.h>" nogil:
     ctypedef unsigned int socklen_t
     struct sockaddr:
@@ -19,6 +21,7 @@ cdef extern from "<netinet/in.h>" nogil:
     int AF_INET6
     int AF_UNIX
 
+cdef void name_peer(const sockaddr* peer, uint8_t* address, char* text, socklen_t size) noexcept
 cdef bytes unix_address(str path)
 cdef bytes internet_address(int family, tuple address)
 cdef list numeric_addresses(str host, int port)

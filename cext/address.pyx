@@ -1,8 +1,28 @@
-"""Makes the bytes of a `sockaddr` from what a plan or a name server says. Not on a request's path."""
+"""Socket addresses: from what a plan or a name server says, and as people read them."""
 
 import ipaddress
 import socket
 import struct
+
+from libc.string cimport memcpy, memset
+
+
+cdef extern from "<arpa/inet.h>" nogil:
+    const char* inet_ntop(int family, const void* address, char* text, socklen_t size)
+
+
+cdef void name_peer(const sockaddr* peer, uint8_t* address, char* text, socklen_t size) noexcept:
+    """A peer as 16 bytes (IPv4 mapped) and as text; a Unix socket has no address and is never trusted."""
+    memset(address, 0, 16)
+    if peer.sa_family == AF_INET6:
+        memcpy(address, &(<const sockaddr_in6*>peer).sin6_addr, 16)
+        inet_ntop(AF_INET6, address, text, size)
+    elif peer.sa_family == AF_INET:
+        address[10] = address[11] = 0xFF
+        memcpy(address + 12, &(<const sockaddr_in*>peer).sin_addr, 4)
+        inet_ntop(AF_INET, address + 12, text, size)
+    else:
+        memcpy(text, b"unknown", 8)
 
 
 cdef bytes unix_address(str path):

@@ -4,12 +4,9 @@ from libc.stdint cimport uint64_t
 
 from gateway.cext.address cimport sockaddr
 from gateway.cext.buffer cimport Buffer
-from gateway.cext.exchange cimport Downstream, Exchange
 from gateway.cext.parser cimport Parser
 from gateway.cext.refusal cimport Code
-from gateway.cext.response_head cimport Persistence
-from gateway.cext.wire cimport Wire
-from gateway.cext.worker cimport Worker
+from gateway.cext.response_writer cimport ResponseWriter
 
 
 cdef enum DownstreamState:
@@ -33,16 +30,11 @@ cdef enum ReadStop:
     STOP_PIPELINE = 2   # enough of later requests is waiting
 
 
-cdef class Http1Downstream(Downstream):
-    cdef Worker worker
-    cdef Wire wire
-    cdef Exchange exchange
+cdef class Http1Downstream(ResponseWriter):
     cdef DownstreamState state
     cdef Parser parser
     cdef Buffer pending             # bytes of later requests (pipelining)
     cdef bint feeding               # inside the parser: no second entry
-    cdef bint keep_alive
-    cdef bint sends_chunks
     cdef EmptyLine empty_line       # before the next request line
     cdef bint eof                   # the client has closed its sending side
     cdef int read_stops
@@ -62,8 +54,6 @@ cdef class Http1Downstream(Downstream):
     cdef void arm_exchange(self) noexcept
     cdef bint is_write_stalled(self) noexcept
     cdef bint is_body_slow(self) noexcept
-    cdef bint is_rest_short(self) noexcept
-    cdef Persistence persistence(self) noexcept
     cdef void stop_reading(self, ReadStop reason) noexcept
     cdef void start_reading(self, ReadStop reason) noexcept
     cdef void end(self) noexcept

@@ -8,64 +8,28 @@ The parser is paused at the end of each request, so the bytes of a pipelined one
 answer before it has gone out.
 """
 
-from libc.string cimport memcpy, memset
-
-from gateway.cext.address cimport AF_INET, AF_INET6, sockaddr, sockaddr_in, sockaddr_in6, socklen_t
-from gateway.cext.admission cimport admit, admit_nothing
-from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_hex
-from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH, BODY_UNTIL_CLOSE, BodyKind
-from gateway.cext.head cimport Head, head_complete, head_own
-from gateway.cext.llhttp cimport (
-    HPE_INVALID_METHOD,
-    HPE_INVALID_VERSION,
-    HPE_OK,
-    HPE_PAUSED,
-    HPE_PAUSED_H2_UPGRADE,
-    HTTP_REQUEST,
-    Llhttp,
-    llhttp_functions,
-    llhttp_settings_t,
-    llhttp_t,
-)
-from gateway.cext.parser cimport (
-    parser_begin,
-    parser_end,
-    parser_execute,
-    parser_init,
-    parser_resume,
-    parser_settings,
-)
+from gateway.cext.address cimport name_peer, sockaddr
+from gateway.cext.admission cimport admit_nothing
+from gateway.cext.buffer cimport buffer_free, buffer_put
+from gateway.cext.exchange cimport Exchange
+from gateway.cext.framing cimport BODY_UNTIL_CLOSE
+from gateway.cext.head cimport head_own
+from gateway.cext.llhttp cimport HPE_OK, HPE_PAUSED, HTTP_REQUEST
+from gateway.cext.parser cimport parser_execute, parser_init, parser_resume
 from gateway.cext.refusal cimport (
     BAD_FRAMING,
     BAD_REQUEST,
     CONNECTION_LIMIT,
-    HEADER_FIELDS_TOO_LARGE,
     NO_CODE,
-    NOT_IMPLEMENTED,
     REQUEST_TIMEOUT,
-    URI_TOO_LONG,
-    VERSION_NOT_SUPPORTED,
-    refusal,
 )
-from gateway.cext.request_head cimport write_trailers
-from gateway.cext.response_head cimport (
-    CLOSE,
-    PERSIST,
-    PERSIST_HTTP10,
-    Persistence,
-    write_answer_head,
-    write_interim_head,
-    write_response_head,
-)
-
-cdef extern from "<arpa/inet.h>" nogil:
-    const char* inet_ntop(int family, const void* address, char* text, socklen_t size)
+from gateway.cext.request_events cimport parse_error_code, request_settings
+from gateway.cext.wire cimport Wire
+from gateway.cext.worker cimport Worker
 
 cdef enum:
     # Pipelined bytes kept while an answer is on its way; beyond it the client waits in its own buffers.
     MAX_PENDING = 65536
-    # An answered request's unread body is read up to here to keep the connection; beyond it, closed.
-    MAX_DISCARD = 65536
     # A closed connection is read for this long before it is dropped.
     LINGER_MS = 2000
     # A body slower than this over a whole body_timeout is a slow-sender attack (Kestrel's default rate).
@@ -73,11 +37,8 @@ cdef enum:
     # How long a drain leaves a connection that has not sent its first request yet.
     FIRST_REQUEST_MS = 1000
 
-cdef const Llhttp* LLHTTP = llhttp_functions()
-cdef llhttp_settings_t SETTINGS
 
-
-cdef class Http1Downstream(Downstream):
+cdef class Http1Downstream(ResponseWriter):
     def __cinit__(self, Worker worker):
         self.worker = worker
         self.wire = Wire()
@@ -86,7 +47,7 @@ cdef class Http1Downstream(Downstream):
         self.exchange.scheme = b"http"
         self.state = AWAITING
         self.keep_alive = True
-        parser_init(&self.parser, HTTP_REQUEST, &SETTINGS, &self.exchange.trailers, <void*>self)
+        parser_init(&self.parser, HTTP_REQUEST, request_settings(), &self.exchange.trailers, <void*>self)
 
     def __dealloc__(self):
         buffer_free(&self.pending)
@@ -98,7 +59,7 @@ cdef class Http1Downstream(Downstream):
         self.wire.open(self.worker.poller, fd, self)
         self.start_timer(self.worker.clock)
         self.clock.read()
-        set_peer(self.exchange, peer)
+        name_peer(peer, self.exchange.peer_address, self.exchange.peer, sizeof(self.exchange.peer))
         self.worker.connected(self)
         if self.worker.connections > self.worker.plan.connection_limit:
             self.worker.connections_refused += 1
@@ -309,18 +270,7 @@ cdef class Http1Downstream(Downstream):
         self.begin_exchange(code)
 
     cdef void on_parse_error(self, int error) noexcept:
-        cdef char at
-        cdef Code code = BAD_REQUEST
-        cdef const char* error_pos = self.parser.llhttp.error_pos
-        cdef Head* head = self.parser.head
-        if head != NULL and head.overflow:
-            code = HEADER_FIELDS_TOO_LARGE if head.count else URI_TOO_LONG
-        elif error == HPE_INVALID_VERSION or error == HPE_PAUSED_H2_UPGRADE:
-            code = VERSION_NOT_SUPPORTED
-        elif error == HPE_INVALID_METHOD:
-            # An unknown method in capitals is a method; anything else (TLS, say) is no HTTP.
-            at = error_pos[0] if error_pos != NULL else 0
-            code = NOT_IMPLEMENTED if 65 <= at <= 90 else BAD_REQUEST
+        cdef Code code = parse_error_code(&self.parser, error)
         if self.state == EXCHANGING:
             self.keep_alive = False
             self.exchange.refuse(BAD_FRAMING if code == BAD_REQUEST else code)
@@ -360,61 +310,7 @@ cdef class Http1Downstream(Downstream):
             self.arm_exchange()
         self.start_reading(STOP_BODY)
 
-    # --- answers ----------------------------------------------------------------------------------
-
-    cdef Persistence persistence(self) noexcept:
-        if not self.keep_alive:
-            return CLOSE
-        return PERSIST if self.exchange.http_minor else PERSIST_HTTP10
-
-    cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept:
-        write_interim_head(status, head, &self.wire.out)
-        self.wire.flush()
-
-    cdef void send_head(self, Exchange exchange, const Head* head) noexcept:
-        cdef BodyKind kind = exchange.response_framing.kind
-        cdef bint endless = kind == BODY_CHUNKED or kind == BODY_UNTIL_CLOSE
-        self.sends_chunks = endless and exchange.http_minor != 0
-        if ((endless and not self.sends_chunks) or self.worker.draining
-                or (exchange.expects_continue and not exchange.request_complete)):
-            # The client may or may not send the body that it asked leave for: out of step, so closed.
-            self.keep_alive = False
-        write_response_head(exchange, head, self.persistence(), self.sends_chunks, self.clock.date,
-                            &self.wire.out)
-
-    cdef void send_body(self, const char* data, size_t size) noexcept:
-        if self.sends_chunks:
-            buffer_put_hex(&self.wire.out, size)
-            buffer_put(&self.wire.out, b"\r\n", 2)
-            self.wire.write(data, size)
-            self.wire.write(b"\r\n", 2)
-        else:
-            self.wire.write(data, size)
-
-    cdef void send_end(self, const Head* trailers) noexcept:
-        if self.sends_chunks:
-            self.wire.write(b"0\r\n", 3)
-            if trailers != NULL:
-                write_trailers(trailers, &self.wire.out)
-            self.wire.write(b"\r\n", 2)
-
-    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body) noexcept:
-        if exchange.error != NO_CODE and refusal(exchange.error).closes:
-            self.keep_alive = False
-        if not exchange.request_complete and not self.is_rest_short():
-            self.keep_alive = False
-        write_answer_head(exchange, fields, body.size, self.persistence(), self.clock.date, &self.wire.out)
-        if not exchange.is_head:
-            self.wire.write(body.data, body.size)
-
-    cdef bint is_rest_short(self) noexcept:
-        """Whether the unread body is known to come and to be small enough to be read and thrown away."""
-        cdef Exchange exchange = self.exchange
-        return (exchange.request_framing.kind == BODY_LENGTH and not exchange.expects_continue
-                and exchange.request_framing.length - exchange.body_received <= MAX_DISCARD)
-
-    cdef void flush(self) noexcept:
-        self.wire.flush()
+    # --- the end of an answer, and of the connection ----------------------------------------------
 
     cdef void exchange_over(self) noexcept:
         """The answer is written. Before another request, this one's body must have been read."""
@@ -480,68 +376,3 @@ cdef class Http1Downstream(Downstream):
 
     cdef void drop(self) noexcept:
         self.wire.abort()
-
-
-cdef void set_peer(Exchange exchange, const sockaddr* peer) noexcept:
-    """The peer's address as text and as 16 bytes; a Unix socket has none and is never trusted."""
-    memset(exchange.peer_address, 0, 16)
-    if peer.sa_family == AF_INET6:
-        memcpy(exchange.peer_address, &(<const sockaddr_in6*>peer).sin6_addr, 16)
-        inet_ntop(AF_INET6, exchange.peer_address, exchange.peer, sizeof(exchange.peer))
-    elif peer.sa_family == AF_INET:
-        exchange.peer_address[10] = exchange.peer_address[11] = 0xFF
-        memcpy(exchange.peer_address + 12, &(<const sockaddr_in*>peer).sin_addr, 4)
-        inet_ntop(AF_INET, exchange.peer_address + 12, exchange.peer, sizeof(exchange.peer))
-    else:
-        memcpy(exchange.peer, b"unknown", 8)
-
-
-# --- the parser's callbacks ---------------------------------------------------------------------------
-
-cdef int on_message_begin(llhttp_t* llhttp) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
-    downstream.state = READING_HEAD
-    downstream.empty_line = NO_EMPTY_LINE
-    downstream.exchange.started_ns = downstream.clock.now_ns
-    downstream.head_due_ms = downstream.clock.now_ms + downstream.worker.plan.head_ms
-    parser_begin(&downstream.parser, &downstream.exchange.request, downstream.worker.plan.head_limit)
-    return 0
-
-
-cdef int on_headers_complete(llhttp_t* llhttp) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
-    head_complete(&downstream.exchange.request, downstream.parser.piece)
-    # No upgrade is offered: the request is an ordinary one, and nothing behind it goes by unread.
-    llhttp.upgrade = 0
-    downstream.keep_alive = LLHTTP.should_keep_alive(llhttp)
-    downstream.begin_exchange(admit(downstream.exchange, llhttp))
-    return -1 if downstream.state == LINGERING else 0
-
-
-cdef int on_body(llhttp_t* llhttp, const char* at, size_t size) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
-    if downstream.state == EXCHANGING:
-        downstream.exchange.on_request_body(at, size)
-    elif downstream.state == DISCARDING:
-        downstream.discarded += size
-        if downstream.discarded > MAX_DISCARD:
-            downstream.linger()
-    return -1 if downstream.state == LINGERING or downstream.state == GONE else 0
-
-
-cdef int on_message_complete(llhttp_t* llhttp) noexcept:
-    cdef Http1Downstream downstream = <Http1Downstream>llhttp.data
-    parser_end(&downstream.parser)
-    if downstream.state == EXCHANGING:
-        downstream.exchange.on_request_end()
-    elif downstream.state == DISCARDING:
-        downstream.state = AWAITING
-        downstream.arm(downstream.clock.now_ms + downstream.worker.plan.idle_ms)
-    return HPE_PAUSED
-
-
-parser_settings(&SETTINGS)
-SETTINGS.on_message_begin = on_message_begin
-SETTINGS.on_headers_complete = on_headers_complete
-SETTINGS.on_body = on_body
-SETTINGS.on_message_complete = on_message_complete

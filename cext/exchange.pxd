@@ -3,7 +3,7 @@
     downstream  --request-->   Exchange   --request-->   upstream
     downstream  <--response--  Exchange   <--response--  upstream
 
-The two sides are abstract here; `downstream.pyx` and `upstream.pyx` speak HTTP/1.1 behind them.
+The two sides are abstract (`sides.pxd`); `downstream.pyx` and `upstream.pyx` speak HTTP/1.1 behind them.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -12,12 +12,13 @@ from gateway.cext.buffer cimport Buffer
 from gateway.cext.bulkhead cimport Bulkhead
 from gateway.cext.framing cimport Framing
 from gateway.cext.head cimport Head, Target
+from gateway.cext.mirror cimport Mirror
 from gateway.cext.plan cimport Plan, Route
-from gateway.cext.pool cimport ConnectionState, Pool
+from gateway.cext.pool cimport Pool
 from gateway.cext.principal cimport Principal
 from gateway.cext.refusal cimport Code
 from gateway.cext.service cimport Service
-from gateway.cext.wire cimport Connection
+from gateway.cext.sides cimport Downstream, Upstream
 from gateway.cext.worker cimport Worker
 
 cdef enum:
@@ -25,43 +26,6 @@ cdef enum:
     MAX_ATTEMPTS = 10               # as the configuration allows
     # Limits of what is under way that hold for one request
     MAX_ENTERED = 4
-
-
-cdef class Downstream(Connection):
-    """What an exchange asks of the client's side."""
-    cdef bint write_paused          # the client does not take what was sent
-    cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept
-    cdef void send_head(self, Exchange exchange, const Head* head) noexcept
-    cdef void send_body(self, const char* data, size_t size) noexcept
-    cdef void send_end(self, const Head* trailers) noexcept
-    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body) noexcept
-    cdef void flush(self) noexcept
-    cdef void pause_request(self) noexcept
-    cdef void resume_request(self) noexcept
-    cdef void exchange_over(self) noexcept
-    cdef void deadline_changed(self) noexcept
-    # … and the worker, of any connection
-    cdef void drain(self) noexcept
-    cdef void drop(self) noexcept
-    cdef void abort(self) noexcept
-
-
-cdef class Upstream(Connection):
-    """What an exchange asks of the service's side."""
-    cdef Exchange exchange
-    cdef ConnectionState state      # the pool's
-    cdef bint reused                # has served an exchange before
-    cdef bint write_paused          # the service does not take what was sent
-    cdef void send_head(self, Exchange exchange) noexcept
-    cdef void send_body(self, const char* data, size_t size) noexcept
-    cdef void send_end(self, Exchange exchange) noexcept
-    cdef void flush(self) noexcept
-    cdef void pause_response(self) noexcept
-    cdef void resume_response(self) noexcept
-    cdef void abort(self) noexcept
-    # … and its pool
-    cdef bint is_open(self) noexcept
-    cdef void rest(self, uint64_t idle_ms) noexcept
 
 
 cdef class Exchange:
@@ -126,6 +90,10 @@ cdef class Exchange:
     cdef uint32_t ticket            # the breaker's
     cdef bint backing_off           # before the next one
     cdef bint fell_back
+    cdef Exchange copy              # the mirror's Copy, while it gathers the body; or None
+    cdef Mirror mirror              # of a Copy; None for a client's own request
+    cdef Exchange hedge             # the Hedge that is under way, or None
+    cdef int hedged                 # HedgeOutcome
 
     # The response
     cdef int status

@@ -12,13 +12,15 @@ from gateway.cext.forward cimport (
     end_attempt,
     is_rescued,
     leave_endpoint,
-    stick,
     try_again,
     try_again_after,
 )
 from gateway.cext.framing cimport BODY_NONE
 from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
+from gateway.cext.hedge cimport await_hedge, cancel_hedge, yields
+from gateway.cext.hedging cimport NO_HEDGE
 from gateway.cext.in_flight cimport leave_all
+from gateway.cext.mirrored cimport copy_body, copy_end, drop_copy
 from gateway.cext.native cimport GW_FAILURE, GW_SUCCESS
 from gateway.cext.plan cimport GO, Verdict
 from gateway.cext.refusal cimport (
@@ -32,6 +34,7 @@ from gateway.cext.refusal cimport (
     refusal,
 )
 from gateway.cext.stages cimport match, write_allow
+from gateway.cext.sticky_cookie cimport stick
 
 cdef enum:
     # nginx's number for a request whose client went before there was an answer; never sent
@@ -40,76 +43,6 @@ cdef enum:
     RETRY_AFTER_S = 1
 
 log = logging.getLogger("gateway.exchange")
-
-
-cdef class Downstream(Connection):
-    cdef void send_interim(self, Exchange exchange, int status, const Head* head) noexcept:
-        raise NotImplementedError
-
-    cdef void send_head(self, Exchange exchange, const Head* head) noexcept:
-        raise NotImplementedError
-
-    cdef void send_body(self, const char* data, size_t size) noexcept:
-        raise NotImplementedError
-
-    cdef void send_end(self, const Head* trailers) noexcept:
-        raise NotImplementedError
-
-    cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body) noexcept:
-        raise NotImplementedError
-
-    cdef void flush(self) noexcept:
-        raise NotImplementedError
-
-    cdef void pause_request(self) noexcept:
-        raise NotImplementedError
-
-    cdef void resume_request(self) noexcept:
-        raise NotImplementedError
-
-    cdef void exchange_over(self) noexcept:
-        raise NotImplementedError
-
-    cdef void deadline_changed(self) noexcept:
-        raise NotImplementedError
-
-    cdef void drain(self) noexcept:
-        raise NotImplementedError
-
-    cdef void drop(self) noexcept:
-        raise NotImplementedError
-
-    cdef void abort(self) noexcept:
-        raise NotImplementedError
-
-
-cdef class Upstream(Connection):
-    cdef void send_head(self, Exchange exchange) noexcept:
-        raise NotImplementedError
-
-    cdef void send_body(self, const char* data, size_t size) noexcept:
-        raise NotImplementedError
-
-    cdef void send_end(self, Exchange exchange) noexcept:
-        raise NotImplementedError
-
-    cdef void flush(self) noexcept:
-        raise NotImplementedError
-
-    cdef void pause_response(self) noexcept:
-        raise NotImplementedError
-
-    cdef void resume_response(self) noexcept:
-        raise NotImplementedError
-
-    cdef void abort(self) noexcept:
-        raise NotImplementedError
-
-    cdef bint is_open(self) noexcept:
-        return False
-
-    cdef void rest(self, uint64_t idle_ms) noexcept:
-        raise NotImplementedError
 
 
 cdef class Exchange:
@@ -142,6 +75,9 @@ cdef class Exchange:
         self.bulkhead = None
         self.in_bulkhead = self.in_endpoint = False
         self.replayed = self.attempt_open = self.backing_off = self.fell_back = False
+        self.copy = None
+        self.hedge = None
+        self.hedged = NO_HEDGE
         self.attempts = 0
         self.kept_limit = 0
         self.body_lost = False
@@ -294,7 +230,10 @@ cdef class Exchange:
         self.body_received += size
         if self.route.body_limit and self.body_received > self.route.body_limit:
             self.refuse(BODY_TOO_LARGE)
-        elif self.upstream is not None:
+            return
+        if self.copy is not None:
+            copy_body(self, data, size)
+        if self.upstream is not None:
             self.upstream.send_body(data, size)
             if self.body_lost or self.held.size + size > self.kept_limit:
                 self.body_lost = True
@@ -308,6 +247,8 @@ cdef class Exchange:
     cdef void on_request_end(self) noexcept:
         if not self.request_complete:
             self.request_complete = True
+            if self.copy is not None:
+                copy_end(self)
             if self.upstream is not None:
                 self.upstream.send_end(self)
 
@@ -318,6 +259,8 @@ cdef class Exchange:
     cdef void on_response_head(self, int status, const Head* head, Framing framing) noexcept:
         if self.attempt_open:
             end_attempt(self, GW_FAILURE if status >= 500 else GW_SUCCESS)
+        if self.hedge is not None and yields(self, status):
+            return
         if status >= 500 and self.service.retries is not None and try_again_after(self, status):
             return
         if self.service.cookie_name is not None:
@@ -351,6 +294,10 @@ cdef class Exchange:
         cdef bint unsent = self.upstream is None
         self.upstream = None
         self.waiting = False
+        if self.hedge is not None:
+            end_attempt(self, GW_FAILURE)
+            await_hedge(self)
+            return
         if (replayable and not self.replayed and self.is_idempotent
                 and self.request_framing.kind == BODY_NONE):
             self.replayed = True
@@ -376,6 +323,8 @@ cdef class Exchange:
 
     cdef void leave_service(self) noexcept:
         """Lets go of all that the exchange holds of its service."""
+        if self.hedge is not None:
+            cancel_hedge(self)
         self.drop_upstream()
         if self.waiting:
             self.waiting = False
@@ -392,6 +341,8 @@ cdef class Exchange:
         self.active = False
         if self.service is not None:
             self.leave_service()
+        if self.copy is not None:
+            drop_copy(self)
         buffer_free(&self.held)
         leave_all(self)
         self.serial += 1

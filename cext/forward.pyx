@@ -11,7 +11,7 @@ import logging
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from gateway.cext.buffer cimport Buffer, buffer_free, buffer_put, buffer_put_char, buffer_put_uint
+from gateway.cext.buffer cimport Buffer, buffer_free, buffer_put, buffer_put_uint
 from gateway.cext.native cimport (
     GW_ABANDONED,
     GW_BREAKER_OPEN,
@@ -30,7 +30,7 @@ from gateway.cext.native cimport (
     gw_endpoints_begin,
     gw_endpoints_end,
     gw_endpoints_find,
-    gw_endpoints_key,
+    gw_endpoints_outrun,
     gw_endpoints_pick,
     gw_endpoints_report,
     gw_metrics_service_add,
@@ -47,7 +47,6 @@ from gateway.cext.refusal cimport (
     UPSTREAM_UNAVAILABLE,
     refusal,
 )
-from gateway.cext.request_key cimport find_cookie
 from gateway.cext.service cimport (
     CAUSE_CONNECT,
     CAUSE_RESET,
@@ -56,17 +55,17 @@ from gateway.cext.service cimport (
     Retries,
     Service,
 )
+from gateway.cext.sticky_cookie cimport cookie_key
 
 log = logging.getLogger("gateway.upstream")
 
 STATES = ("closed", "open", "half open")
 
-cdef enum:
-    KEY_DIGITS = 16     # of an endpoint's key in a sticky cookie
-
 
 cdef Verdict forward(Exchange exchange) noexcept:
     """The stage."""
+    if exchange.route.mirror is not None:
+        exchange.route.mirror.reflect(exchange)
     if exchange.route.split is not None:
         return forward_to(exchange, exchange.route.split.choose(exchange))
     return forward_to(exchange, exchange.route.service)
@@ -110,6 +109,7 @@ cdef Verdict attempt(Exchange exchange) noexcept:
     """Chooses an endpoint and takes a connection of its pool, at once or when one is free."""
     cdef Service service = exchange.service
     cdef int32_t index
+    cdef Verdict verdict
     if service.endpoints == NULL:
         return refuse(exchange, UPSTREAM_UNAVAILABLE)
     if service.breaker_handle != NULL and not is_admitted(exchange):
@@ -117,14 +117,23 @@ cdef Verdict attempt(Exchange exchange) noexcept:
     index = pick(exchange)
     if index < 0:
         return refuse(exchange, NO_HEALTHY_ENDPOINT)
-    exchange.endpoint = exchange.tried[exchange.attempts] = <uint32_t>index
+    exchange.tried[exchange.attempts] = <uint32_t>index
     exchange.attempts += 1
+    verdict = begin_attempt(exchange, <uint32_t>index)
+    if service.hedging is not None and exchange.attempts == 1:
+        service.hedging.watch(exchange)
+    return verdict
+
+
+cdef Verdict begin_attempt(Exchange exchange, uint32_t index) noexcept:
+    cdef Service service = exchange.service
+    exchange.endpoint = index
     if service.reported:
         exchange.attempt_open = True
         exchange.attempt_ns = exchange.worker.clock.now_ns
         if service.counted:
             exchange.in_endpoint = True
-            gw_endpoints_begin(service.endpoints, exchange.endpoint)
+            gw_endpoints_begin(service.endpoints, index)
     return (<Pool>service.pools[index]).acquire(exchange, False)
 
 
@@ -173,6 +182,8 @@ cdef void end_attempt(Exchange exchange, GwOutcome outcome) noexcept:
             count(exchange, GW_UPSTREAM_EJECTIONS_TOTAL)
             log.warning("%s of %s is left out for a while: requests to it fail",
                         (<Pool>service.pools[exchange.endpoint]).url, service.name)
+    if service.hedging is not None and outcome == GW_SUCCESS and is_first(exchange):
+        service.hedging.observe(latency_us)
     if service.breaker_handle != NULL:
         if outcome == GW_SUCCESS and service.slow_us and latency_us > service.slow_us:
             outcome = GW_FAILURE
@@ -180,6 +191,21 @@ cdef void end_attempt(Exchange exchange, GwOutcome outcome) noexcept:
                                     exchange.worker.random())
         if entered >= 0:
             breaker_entered(exchange, entered)
+
+
+cdef bint is_first(Exchange exchange) noexcept:
+    """Whether this is the first attempt: later ones are of requests that were slow, or failed, before."""
+    return exchange.attempts == 1 or exchange.hedge is not None
+
+
+cdef void outrun(Exchange exchange) noexcept:
+    """Another attempt has answered first: what is known of this one is that it would have taken longer."""
+    cdef Service service = exchange.service
+    cdef uint64_t latency_us = (exchange.worker.clock.now_ns - exchange.attempt_ns) // 1000
+    service.hedging.observe(latency_us)
+    if exchange.in_endpoint:
+        gw_endpoints_outrun(service.endpoints, exchange.endpoint, latency_us, exchange.worker.clock.now_ms)
+    end_attempt(exchange, GW_FAILURE if service.slow_us and latency_us > service.slow_us else GW_ABANDONED)
 
 
 cdef void leave_endpoint(Exchange exchange) noexcept:
@@ -302,41 +328,3 @@ cdef void answer_statically(Exchange exchange, Fallback fallback) noexcept:
     exchange.answer(fallback.status, &fields, &body)
     buffer_free(&fields)
     buffer_free(&body)
-
-
-# --- the sticky cookie ------------------------------------------------------------------------------------
-
-cdef uint64_t cookie_key(Exchange exchange) noexcept:
-    """The endpoint's key that the client's cookie holds; 0 without one."""
-    cdef const char* value = NULL
-    cdef size_t size = 0, i
-    cdef uint64_t key = 0
-    cdef char digit
-    if not find_cookie(exchange, exchange.service.cookie_name, &value, &size) or size != KEY_DIGITS:
-        return 0
-    for i in range(KEY_DIGITS):
-        digit = value[i]
-        if 48 <= digit <= 57:
-            key = key << 4 | <uint64_t>(digit - 48)
-        elif 97 <= digit <= 102:
-            key = key << 4 | <uint64_t>(digit - 87)
-        else:
-            return 0
-    return key
-
-
-cdef void stick(Exchange exchange) noexcept:
-    """Tells the client which endpoint it has, unless it knows."""
-    cdef Service service = exchange.service
-    cdef Buffer* fields = &exchange.answer_fields
-    cdef uint64_t key = gw_endpoints_key(service.endpoints, exchange.endpoint)
-    cdef const char* digits = b"0123456789abcdef"
-    cdef int shift
-    if key == cookie_key(exchange):
-        return
-    buffer_put(fields, b"Set-Cookie: ", 12)
-    buffer_put(fields, <const char*>service.cookie_name, len(service.cookie_name))
-    buffer_put(fields, b"=", 1)
-    for shift in range(60, -4, -4):
-        buffer_put_char(fields, digits[(key >> shift) & 15])
-    buffer_put(fields, <const char*>service.cookie_attributes, len(service.cookie_attributes))

@@ -84,6 +84,7 @@ cdef void head_reset(Head* head, size_t limit, const char* piece, size_t size) n
 cdef void head_piece(Head* head, const char* piece, size_t size) noexcept nogil
 cdef bint head_keep(Head* head, const char* piece, size_t size) noexcept nogil
 cdef void head_own(Head* head) noexcept nogil
+cdef void head_copy(Head* head, const Head* other) noexcept nogil
 cdef void head_target(Head* head, uint32_t offset, size_t size) noexcept nogil
 cdef void head_name(Head* head, uint32_t offset, size_t size) noexcept nogil
 cdef void head_value(Head* head, uint32_t offset, size_t size) noexcept nogil

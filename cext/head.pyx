@@ -1,7 +1,7 @@
 """Fills a Head from a parser's spans, says what each field is, and takes a request target apart."""
 
 from libc.stdlib cimport abort, free, realloc
-from libc.string cimport memchr, memcmp, memset
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 from gateway.cext.buffer cimport buffer_free, buffer_put
 
@@ -58,6 +58,22 @@ cdef void head_own(Head* head) noexcept nogil:
         buffer_put(&head.kept, head.base, size)
         head.base = head.kept.data
         head.size = size
+
+
+cdef void head_copy(Head* head, const Head* other) noexcept nogil:
+    """Makes a fresh head one like `other`, a complete one, in memory of its own."""
+    cdef GwField* fields = <GwField*>realloc(NULL, (other.count or 1) * sizeof(GwField))
+    if fields == NULL:
+        abort()
+    head[0] = other[0]
+    memcpy(fields, other.fields, other.count * sizeof(GwField))
+    head.fields = fields
+    head.capacity = other.count or 1
+    head.kept = Buffer(NULL, 0, 0)
+    head.base = NULL
+    buffer_put(&head.kept, other.base, min_size(head_end(other) + LINE_END, other.size))
+    head.base = head.kept.data
+    head.size = head.kept.size
 
 
 cdef inline size_t min_size(size_t a, size_t b) noexcept nogil:
@@ -223,6 +239,8 @@ cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
     elif size == 16:
         if name_equals(name, 16, b"x-correlation-id", 16):
             return FIELD_CORRELATION_ID
+        if name_equals(name, 16, b"x-gateway-mirror", 16):
+            return FIELD_IDENTITY
         if name_equals(name, 16, b"x-forwarded-host", 16):
             return FIELD_FORWARDED_HOST
         if name_equals(name, 16, b"proxy-connection", 16):

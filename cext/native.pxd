@@ -123,8 +123,12 @@ cdef extern uint32_t gw_endpoints_report(
     const GwEndpoints *endpoints, uint32_t index, uint32_t failed, uint64_t latency_us,
     uint64_t now_ms) noexcept nogil
 
-# Called on the tick.
-cdef extern void gw_endpoints_refresh(
+# A request to it was given up, because another endpoint answered first: it takes longer than that.
+cdef extern void gw_endpoints_outrun(
+    const GwEndpoints *endpoints, uint32_t index, uint64_t latency_us, uint64_t now_ms) noexcept nogil
+
+# Called on the tick. Index of an endpoint that has been ejected for being slow, just now; or -1.
+cdef extern int32_t gw_endpoints_refresh(
     const GwEndpoints *endpoints, uint64_t now_ms) noexcept nogil
 
 cdef extern uint64_t gw_hash_key(const uint8_t *key, size_t len) noexcept nogil
@@ -136,6 +140,8 @@ cdef extern void gw_breaker_admit(
 cdef extern int32_t gw_breaker_report(
     const GwBreaker *breaker, uint32_t ticket, uint32_t outcome, uint64_t now_ms, uint64_t random,
 ) noexcept nogil
+
+cdef extern uint32_t gw_breaker_is_closed(const GwBreaker *breaker) noexcept nogil
 
 # ---- Timer wheel, segment ------------------------------------------------------------------------
 
@@ -230,6 +236,13 @@ cdef extern void gw_metrics_service_add(
 # Share of a part of a split in permille; -1: as configured.
 cdef extern int32_t gw_split_share(const GwSegment *segment, uint32_t place) noexcept nogil
 
+# Takes a latency into the quantile (permille) that is kept for a service.
+cdef extern void gw_latency_observe(
+    const GwSegment *segment, uint32_t label, uint32_t permille, uint64_t latency_us) noexcept nogil
+
+# That quantile, µs; -1: not known yet.
+cdef extern int64_t gw_latency_quantile(const GwSegment *segment, uint32_t label) noexcept nogil
+
 cdef extern void gw_segment_beat(const GwRegion *region, uint64_t now_ms) noexcept nogil
 
 # Rows of the tables in native/core/src/metrics.rs, in their order (tests compare them).
@@ -285,6 +298,12 @@ cdef enum GwServiceCounter:
     GW_CIRCUIT_BREAKER_REFUSED_TOTAL = 12
     GW_BULKHEAD_REFUSED_TOTAL = 13
     GW_FALLBACKS_TOTAL = 14
+    GW_UPSTREAM_HEDGES_TOTAL = 15
+    GW_UPSTREAM_HEDGES_WON_TOTAL = 16
+    GW_UPSTREAM_HEDGES_FAILED_TOTAL = 17
+    GW_MIRRORED_TOTAL = 18
+    GW_MIRROR_DROPPED_TOTAL = 19
+    GW_MIRROR_FAILED_TOTAL = 20
 
 cdef enum GwLimitCounter:
     GW_RATE_LIMIT_ALLOWED_TOTAL = 0

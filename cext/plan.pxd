@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
+from gateway.cext.mirror cimport Mirror
 from gateway.cext.native cimport GwLimits, GwRoutes
 from gateway.cext.networks cimport Networks
 from gateway.cext.overload cimport Criticality, Overload
@@ -32,6 +33,7 @@ cdef class Route:
     cdef uint32_t service_label
     cdef Service service            # None for what the gateway answers itself
     cdef Split split                # in place of `service`, or None
+    cdef Mirror mirror              # or None
     cdef bytes cut                  # leading part of the canonical path that is taken off …
     cdef bytes put                  # … and what stands there instead
     cdef uint64_t body_limit        # bytes, 0 = none

@@ -104,6 +104,9 @@ cdef class Plan:
         self.routes = [
             build_route(route, self.services, policies, grants, self.overload) for route in spec["routes"]
         ]
+        for route, given in zip(self.routes, spec["routes"]):
+            if given["mirror"]:
+                (<Route>route).mirror = Mirror(given["mirror"], self.services, server["workers"])
         self.auth = spec.get("auth")
         self.health = Route("/health", labels["/health"], labels["-"])
         self.health.stages[0] = respond_health

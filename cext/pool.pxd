@@ -2,9 +2,10 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from gateway.cext.exchange cimport Exchange, Upstream
+from gateway.cext.exchange cimport Exchange
 from gateway.cext.plan cimport Verdict
 from gateway.cext.refusal cimport Code
+from gateway.cext.sides cimport Upstream
 from gateway.cext.worker cimport Worker
 
 
@@ -46,6 +47,7 @@ cdef class Pool:
 
     cdef void configure(self, dict service) noexcept
     cdef Verdict acquire(self, Exchange exchange, bint fresh) noexcept
+    cdef bint has_room(self) noexcept
     cdef void leave_queue(self) noexcept
     cdef void release(self, Upstream upstream) noexcept
     cdef void forget(self, Upstream upstream) noexcept

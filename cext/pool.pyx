@@ -103,6 +103,10 @@ cdef class Pool:
             exchange.wait_until(self.worker.clock.now_ms + self.connect_ms, UPSTREAM_OVERLOADED)
         return WAIT
 
+    cdef bint has_room(self) noexcept:
+        """Whether one more exchange would get a connection, idle or dialled for it, without a queue."""
+        return len(self.idle) != 0 or self.open + self.queued - self.dialing < self.max_connections
+
     cdef void leave_queue(self) noexcept:
         """An exchange ended while it waited; its entry is skipped when its turn comes."""
         self.queued -= 1

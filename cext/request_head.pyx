@@ -72,6 +72,7 @@ cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_auth
     cdef const Head* head = &exchange.request
     cdef bint nominations = has_nominations(head)
     cdef bint wants_trailers = False
+    cdef bint bare = exchange.mirror is not None and not exchange.mirror.credentials
     cdef Lines lines = Lines(NULL, NULL)
     cdef uint32_t i, id
     buffer_reserve(out, head_end(head) + OWN_FIELDS)
@@ -80,13 +81,13 @@ cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_auth
     for i in range(head.count):
         id = head.fields[i].id
         if id == FIELD_OTHER or id == FIELD_NO_TRAILER or id == FIELD_VIA or id == FIELD_DATE:
-            if not nominations or not is_nominated(head, i):
+            if (not nominations or not is_nominated(head, i)) and not (bare and is_cookie(head, i)):
                 copy_field(head, i, &lines, out)
         elif id == FIELD_TRAILER:
             if exchange.request_framing.kind == BODY_CHUNKED:
                 copy_field(head, i, &lines, out)
         elif id == FIELD_AUTHORIZATION or id == FIELD_API_KEY:
-            if passes_credential(exchange, id) and not (nominations and is_nominated(head, i)):
+            if not bare and passes_credential(exchange, id) and not (nominations and is_nominated(head, i)):
                 copy_field(head, i, &lines, out)
         elif id == FIELD_TE:
             wants_trailers = token_in_list(field_value(head, i), head.fields[i].value_len, b"trailers", 8)
@@ -100,6 +101,10 @@ cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_auth
     write_framing(exchange, out)
     write_own_fields(exchange, out)
     buffer_put(out, b"\r\n", 2)
+
+
+cdef bint is_cookie(const Head* head, unsigned int index) noexcept:
+    return name_equals(field_name(head, index), head.fields[index].name_len, b"cookie", 6)
 
 
 cdef bint passes_credential(Exchange exchange, uint32_t id) noexcept:
@@ -166,6 +171,8 @@ cdef void write_own_fields(Exchange exchange, Buffer* out) noexcept:
     buffer_put(out, b"\r\n", 2)
     if exchange.principal is not None:
         buffer_put(out, exchange.principal.fields, len(exchange.principal.fields))
+    if exchange.mirror is not None:
+        buffer_put_text(out, b"X-Gateway-Mirror: 1\r\n")
     if exchange.total_ms != NEVER:
         write_time_left(exchange, out)
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from gateway.cext.bulkhead cimport Bulkhead
+from gateway.cext.hedging cimport Hedging
 from gateway.cext.native cimport GwBreaker, GwEndpoints
 from gateway.cext.request_key cimport RequestKey
 from gateway.cext.worker cimport Worker
@@ -59,4 +60,5 @@ cdef class Service:
     cdef uint64_t slow_us           # a slower answer is a failure to the breaker; 0 = none is
     cdef Bulkhead bulkhead          # or None
     cdef Retries retries            # or None
+    cdef Hedging hedging            # or None
     cdef Fallback fallback          # or None

@@ -83,6 +83,9 @@ cdef class Service:
             self.reported = True
         self.bulkhead = bulkhead
         self.retries = Retries(spec["retries"]) if spec["retries"] else None
+        if spec["retries"] and spec["retries"]["hedge"]:
+            self.hedging = Hedging(worker, self.label, spec["retries"]["hedge"])
+            self.reported = True
         self.fallback = Fallback(spec["fallback"]) if spec["fallback"] else None
 
 
@@ -108,6 +111,8 @@ def build_endpoints(Worker worker, dict spec):
         outlier=outlier and {
             "consecutive_failures": outlier["consecutive_failures"],
             "failure_permille": round(outlier["failure_ratio"] * 1000),
+            "latency_percent": round(outlier["latency_factor"] * 100),
+            "latency_floor_us": milliseconds(outlier["latency_floor"]) * 1000,
             "min_requests": outlier["min_requests"],
             "window_ms": milliseconds(outlier["window"]),
             "eject_for_ms": milliseconds(outlier["eject_for"]),

@@ -3,17 +3,29 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
+from gateway.cext.principal cimport Principal
 from gateway.cext.request_key cimport RequestKey
 from gateway.cext.service cimport Service
 
 
+cdef enum Subject:
+    """What a test looks at."""
+    HEADER
+    COOKIE
+    CLAIM
+
+
 cdef class Test:
-    """What a header or cookie must look like."""
-    cdef bint is_cookie
+    """What a header, a cookie or a claim of the caller's token must look like."""
+    cdef Subject subject
     cdef bytes name
+    cdef str claim                  # the name as a token has it
+    cdef str claimed                # … and the value
     cdef str op                     # interned: exact, prefix, present or absent
     cdef bytes value
     cdef bint holds(self, Exchange exchange) noexcept
+    cdef bint holds_for(self, Principal principal)
+    cdef bint fits(self, value)
 
 
 cdef class Part:

@@ -8,17 +8,21 @@ from gateway.cext.request_key cimport find_cookie, find_header
 
 
 cdef class Test:
-    def __init__(self, dict spec, bint is_cookie):
-        self.is_cookie = is_cookie
-        self.name = spec["name"].encode()
+    def __init__(self, dict spec, Subject subject):
+        self.subject = subject
+        self.claim = spec["name"]
+        self.claimed = spec["value"]
+        self.name = self.claim.encode()
         self.op = spec["op"]
-        self.value = spec["value"].encode()
+        self.value = self.claimed.encode()
 
     cdef bint holds(self, Exchange exchange) noexcept:
         cdef const char* value = NULL
         cdef size_t size = 0, wanted = len(self.value)
         cdef bint found
-        if self.is_cookie:
+        if self.subject == CLAIM:
+            return self.holds_for(exchange.principal)
+        if self.subject == COOKIE:
             found = find_cookie(exchange, self.name, &value, &size)
         else:
             found = find_header(exchange, self.name, &value, &size)
@@ -30,14 +34,39 @@ cdef class Test:
             return False
         return memcmp(value, <const char*>self.value, wanted) == 0
 
+    cdef bint holds_for(self, Principal principal):
+        """A caller without the claim, or without a token, has none. Of a list one element is enough."""
+        value = None if principal is None else principal.claims.get(self.claim)
+        if self.op == "present":
+            return value is not None
+        if self.op == "absent":
+            return value is None
+        if isinstance(value, list):
+            for element in <list>value:
+                if self.fits(element):
+                    return True
+            return False
+        return self.fits(value)
+
+    cdef bint fits(self, value):
+        """Texts as they are, numbers and true or false as JSON writes them; nothing else can be named."""
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        elif isinstance(value, int):
+            value = str(value)
+        if not isinstance(value, str):
+            return False
+        return (<str>value).startswith(self.claimed) if self.op == "prefix" else value == self.claimed
+
 
 cdef class Part:
     def __init__(self, dict spec, list services):
         self.service = services[spec["service"]]
         self.weight = spec["weight"]
         self.place = spec["place"]
-        self.tests = [Test(test, False) for test in spec["headers"]]
-        self.tests += [Test(test, True) for test in spec["cookies"]]
+        self.tests = [Test(test, HEADER) for test in spec["headers"]]
+        self.tests += [Test(test, COOKIE) for test in spec["cookies"]]
+        self.tests += [Test(test, CLAIM) for test in spec["claims"]]
 
     cdef bint takes(self, Exchange exchange) noexcept:
         """Whether the request asks for this part."""

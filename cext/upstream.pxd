@@ -1,11 +1,12 @@
 """A connection to a service, in HTTP/1.1."""
 
-from gateway.cext.exchange cimport Exchange, Upstream
+from gateway.cext.exchange cimport Exchange
 from gateway.cext.framing cimport Framing
 from gateway.cext.head cimport Head
 from gateway.cext.parser cimport Parser
 from gateway.cext.pool cimport Pool
 from gateway.cext.refusal cimport Code
+from gateway.cext.sides cimport Upstream
 from gateway.cext.wire cimport Wire
 
 

@@ -6,12 +6,14 @@ from gateway.cext.access_log cimport AccessLog
 from gateway.cext.address cimport sockaddr
 from gateway.cext.authentication cimport Credentials
 from gateway.cext.clock cimport Clock
-from gateway.cext.exchange cimport Downstream, Exchange
+from gateway.cext.exchange cimport Exchange
 from gateway.cext.listener cimport Listener
 from gateway.cext.judgement cimport Judgement
 from gateway.cext.native cimport GwRegion, GwSegment
 from gateway.cext.plan cimport Plan
 from gateway.cext.poller cimport Poller
+from gateway.cext.service cimport Service
+from gateway.cext.sides cimport Downstream
 
 
 cdef class Worker:
@@ -32,6 +34,7 @@ cdef class Worker:
     cdef dict labels                # label ids of what no plan names
     cdef dict pools                 # (service, url) -> Pool
     cdef dict bulkheads             # service -> Bulkhead
+    cdef dict copies                # label of a mirror's service -> set of Copy under way
     cdef list retired               # pools that no plan names any more and that are not empty
     cdef set downstreams            # of open Downstream
     cdef set tasks                  # look-ups under way
@@ -64,5 +67,6 @@ cdef class Worker:
     cdef void connected(self, Downstream downstream) noexcept
     cdef void disconnected(self, Downstream downstream) noexcept
     cdef void record(self, Exchange exchange) noexcept
+    cdef void refresh(self, Service service) noexcept
     cdef void publish(self) noexcept
     cdef void measure_lag(self) noexcept

@@ -1,8 +1,9 @@
 """The worker's centre: accepts connections, holds the plan and the pools, ticks, counts, drains."""
 
+import logging
 import os
 
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
 
 from gateway.cext.bulkhead cimport Bulkhead
@@ -21,16 +22,19 @@ from gateway.cext.native cimport (
     GW_RATE_LIMIT_FALLBACK_DECISIONS_TOTAL,
     GW_RATE_LIMIT_LEASE_TOKENS_USED_TOTAL,
     GW_REQUESTS_IN_FLIGHT,
+    GW_UPSTREAM_EJECTIONS_TOTAL,
     GW_REQUESTS_SHED_TOTAL,
     gw_endpoints_refresh,
     gw_metrics_add,
     gw_metrics_observe,
+    gw_metrics_service_add,
     gw_metrics_set,
     gw_segment_beat,
 )
 from gateway.cext.pool cimport Pool
 from gateway.cext.principal cimport Principal
-from gateway.cext.service cimport Service
+
+log = logging.getLogger("gateway.upstream")
 
 # Resolution of timeouts, heartbeat and log flush. Ten wake-ups a second cost nothing that can be measured.
 TICK_S = 0.1
@@ -62,6 +66,7 @@ cdef class Worker:
         self.labels = {text: segment.intern(text) for text in ("-", "/health")}
         self.pools = {}
         self.bulkheads = {}
+        self.copies = {}
         self.retired = []
         self.downstreams = set()
         self.tasks = set()
@@ -177,6 +182,9 @@ cdef class Worker:
             self.tick_handle = None
         for downstream in list(self.downstreams):
             (<Downstream>downstream).drop()
+        for copies in self.copies.values():
+            for copy in list(copies):
+                (<Exchange>copy).finish()
         for pool in self.pools.values():
             (<Pool>pool).retire()
         if self.listener is not None:
@@ -202,10 +210,17 @@ cdef class Worker:
         gw_segment_beat(self.region, self.clock.now_ms)
         for service in self.plan.services:
             if (<Service>service).endpoints != NULL:
-                gw_endpoints_refresh((<Service>service).endpoints, self.clock.now_ms)
+                self.refresh(<Service>service)
         self.publish()
         if self.access_log is not None:
             self.access_log.flush()
+
+    cdef void refresh(self, Service service) noexcept:
+        cdef int32_t slow = gw_endpoints_refresh(service.endpoints, self.clock.now_ms)
+        if slow >= 0:
+            gw_metrics_service_add(self.region, service.label, GW_UPSTREAM_EJECTIONS_TOTAL, 1)
+            log.warning("%s of %s is left out for a while: it is much slower than the others",
+                        (<Pool>service.pools[slow]).url, service.name)
 
     cdef void measure_lag(self) noexcept:
         """How late this tick is: so long did whatever was ready wait."""

@@ -252,6 +252,9 @@ class Segment:
     def breaker(self, service: int) -> tuple[Literal["closed", "open", "half_open"], int]:
         """State of the breaker of the service with this label, and until when it is open, ms."""
 
+    def open_breaker(self, service: int, until_ms: int) -> bool:
+        """Open it, if it is closed; whether it was. For what another host has found out."""
+
     def collect(self) -> Snapshot: ...
 
 BalancerKind = Literal[
@@ -312,6 +315,8 @@ class Outlier(TypedDict):
 
     consecutive_failures: int
     failure_permille: int
+    latency_percent: int
+    latency_floor_us: int
     min_requests: int
     window_ms: int
     eject_for_ms: int
@@ -360,8 +365,14 @@ class EndpointSet:
     def report(self, index: int, failed: bool, latency_us: int, now_ms: int) -> bool:
         """How a request ended. True if the endpoint has been ejected for it, just now."""
 
-    def refresh(self, now_ms: int) -> None:
-        """Looks whether enough endpoints are usable. Called on the tick."""
+    def outrun(self, index: int, latency_us: int, now_ms: int) -> None:
+        """A request was given up, because another endpoint answered it first."""
+
+    def refresh(self, now_ms: int) -> int | None:
+        """Looks whether one is too slow, and whether enough are usable. Called on the tick.
+
+        Index of the endpoint that has been ejected by this call.
+        """
 
     @property
     def is_counted(self) -> bool:

@@ -32,6 +32,9 @@ def route_lines(plan: Plan, route: PlannedRoute) -> Iterator[Line]:
     if route.split:
         yield from _titled("split", _split(plan, route))
         services = [*dict.fromkeys(part.service for part in route.split)]
+    if (mirror := route.mirror) is not None:
+        copied = f"{_percent(mirror.share)} to {plan.services[mirror.service].name}"
+        yield from _titled("mirror", iter([copied]))
     for index in services:
         yield from _titled("service", _service(plan, plan.services[index]))
 
@@ -117,6 +120,7 @@ def _condition(part: PlannedSplitPart) -> str:
     tests = [
         *(f"header {_test(test)}" for test in part.headers),
         *(f"cookie {_test(test)}" for test in part.cookies),
+        *(f"claim {_test(test)}" for test in part.claims),
     ]
     return f", and all with {' and '.join(tests)}" if tests else ""
 
@@ -182,6 +186,11 @@ def _failures(plan: Plan, service: PlannedService) -> Iterator[str]:
         yield (
             f"retries: {retries.attempts} attempts on {causes}; budget {_percent(retries.budget)}"
         )
+        if (hedge := retries.hedge) is not None:
+            after = format_duration(hedge.delay)
+            if hedge.quantile:
+                after = f"what {_percent(hedge.quantile)} of its answers take, at least {after}"
+            yield f"hedge: after {after}"
     if (fallback := service.fallback) is not None:
         other = fallback.service
         what = f"status {fallback.status}" if other is None else plan.services[other].name

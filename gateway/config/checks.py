@@ -15,6 +15,7 @@ from gateway.config.reflect import nearest
 from gateway.config.routes import Predicate, Route
 from gateway.config.server import Server
 from gateway.config.services import Service, parse_endpoint_url
+from gateway.config.state import DEFAULT_URL
 from gateway.config.values import parse_text
 
 Finding = tuple[Path, str]
@@ -45,16 +46,33 @@ def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
             yield path, "all weights are 0; no endpoint would get a request"
 
 
+def check_shared_breakers(services: Mapping[str, Service | None], state: Any) -> Iterator[Finding]:
+    """What hosts share has a place. `state`: raw data."""
+    url = state.get("url") if isinstance(state, dict) else None
+    if url is not None and url != DEFAULT_URL:
+        return
+    for name, service in services.items():
+        if service is not None and service.breaker is not None and service.breaker.shared:
+            message = "needs Redis; set state.url, such as redis://HOST:6379/0"
+            yield ("services", name, "breaker", "shared"), message
+
+
 def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iterator[Finding]:
     """Every service that is named exists. Takes raw data: a broken route may name one, too."""
+    path: Path
     for index, route in enumerate(routes):
         yield from _check_reference(route, ("routes", index), services)
         parts = route.get("split") if isinstance(route, dict) else None
         for number, part in enumerate(parts if isinstance(parts, list) else ()):
             yield from _check_reference(part, ("routes", index, "split", number), services)
+        path = ("routes", index, "mirror")
+        mirror = route.get("mirror") if isinstance(route, dict) else None
+        yield from _check_reference(mirror, path, services)
+        if isinstance(mirror, dict) and mirror.get("service") == route.get("service"):
+            yield (*path, "service"), "is the route's own service; name another one"
     for name, service in services.items():
         fallback = service.get("fallback") if isinstance(service, dict) else None
-        path: Path = ("services", name, "fallback")
+        path = ("services", name, "fallback")
         yield from _check_reference(fallback, path, services)
         if isinstance(fallback, dict) and fallback.get("service") == name:
             yield (*path, "service"), "is the service itself; name another one"
@@ -159,6 +177,14 @@ def _check_header_names(index: int, route: Route) -> Iterator[Finding]:
 def _check_split(index: int, route: Route) -> Iterator[Finding]:
     if route.split and not any(part.weight for part in route.split):
         yield ("routes", index, "split"), "all weights are 0; where do the other requests go?"
+    for number, part in enumerate(route.split):
+        path: Path = ("routes", index, "split", number, "when", "claim")
+        if part.when is None or not part.when.claim:
+            continue
+        if route.auth == "none":
+            yield path, "the route does not look who is calling (auth: none), so nobody has claims"
+        elif "jwt" not in route.accept:
+            yield path, "API keys have no claims; accept jwt, too"
     services = [part.service for part in route.split]
     if route.canary is not None and services.count(route.canary.service) != 1:
         message = f"must be one of the parts of split{nearest(route.canary.service, services)}"

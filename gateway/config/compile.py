@@ -10,13 +10,14 @@ from gateway.config.plan import (
     Plan,
     PlannedCanary,
     PlannedLimits,
+    PlannedMirror,
     PlannedOverload,
     PlannedPredicate,
     PlannedRoute,
     PlannedServer,
     PlannedSplitPart,
 )
-from gateway.config.routes import Canary, Predicate, Route, SplitPart, When
+from gateway.config.routes import Canary, Mirror, Predicate, Route, SplitPart, When
 from gateway.config.schema import Config
 from gateway.config.server import Server
 
@@ -88,6 +89,9 @@ def _route(
         ),
         split_by=compile_key(route.split_by),
         canary=None if route.canary is None else _canary(route, route.canary),
+        mirror=None
+        if route.mirror is None
+        else _mirror(route.mirror, indexes[route.mirror.service]),
         strip_prefix=route.strip_prefix,
         replace_prefix=(replace.from_, replace.to) if replace else None,
         body=body if route.limits.body is None else route.limits.body,
@@ -108,7 +112,23 @@ def _split_part(part: SplitPart, service: int, place: int) -> PlannedSplitPart:
     when = part.when or When()
     headers = {name.lower(): test for name, test in when.header.items()}
     return PlannedSplitPart(
-        service, part.weight, place, _predicates(headers), _predicates(when.cookie)
+        service=service,
+        weight=part.weight,
+        place=place,
+        headers=_predicates(headers),
+        cookies=_predicates(when.cookie),
+        claims=_predicates(when.claim),
+    )
+
+
+def _mirror(mirror: Mirror, service: int) -> PlannedMirror:
+    return PlannedMirror(
+        service=service,
+        share=mirror.share,
+        by=compile_key(mirror.by),
+        max_requests=mirror.max_requests,
+        max_body=mirror.max_body,
+        credentials=mirror.credentials,
     )
 
 

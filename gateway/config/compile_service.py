@@ -11,6 +11,7 @@ from gateway.config.plan import (
     PlannedEndpoint,
     PlannedFallback,
     PlannedHealth,
+    PlannedHedge,
     PlannedKey,
     PlannedOutlier,
     PlannedPool,
@@ -25,6 +26,7 @@ from gateway.config.resilience import (
     Bulkhead,
     Fallback,
     Health,
+    Hedge,
     Outlier,
     Retries,
     StickyCookie,
@@ -135,6 +137,8 @@ def _outlier(outlier: Outlier) -> PlannedOutlier:
     return PlannedOutlier(
         consecutive_failures=outlier.consecutive_failures,
         failure_ratio=outlier.failure_ratio,
+        latency_factor=outlier.latency_factor,
+        latency_floor=outlier.latency_floor,
         min_requests=outlier.min_requests,
         window=outlier.window,
         eject_for=outlier.eject_for,
@@ -152,6 +156,7 @@ def _breaker(breaker: Breaker) -> PlannedBreaker:
         open_for=breaker.open_for,
         open_max=breaker.open_max,
         half_open_requests=breaker.half_open_requests,
+        shared=breaker.shared,
     )
 
 
@@ -169,7 +174,14 @@ def _retries(retries: Retries) -> PlannedRetries:
         backoff=retries.backoff,
         backoff_max=retries.backoff_max,
         body=retries.body,
+        hedge=_if_given(retries.hedge, _hedge),
     )
+
+
+def _hedge(hedge: Hedge) -> PlannedHedge:
+    if hedge.delay is not None:
+        return PlannedHedge(quantile=0.0, delay=hedge.delay)
+    return PlannedHedge(quantile=hedge.quantile, delay=hedge.min_delay)
 
 
 def _fallback(fallback: Fallback, indexes: Mapping[str, int]) -> PlannedFallback:

@@ -23,6 +23,7 @@ from gateway.config.checks import (
     check_routes,
     check_run_dir,
     check_services,
+    check_shared_breakers,
 )
 from gateway.config.document import MAX_BYTES, Node
 from gateway.config.interpolate import interpolate
@@ -189,6 +190,7 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
         auth, server = config.auth, config.server
     return [
         *check_services(services),
+        *check_shared_breakers(services, data.get("state")),
         *check_references(raw_routes, raw_services),
         *check_routes(routes),
         *check_limits(data.get("rate_limits"), raw_routes, data.get("state")),

@@ -111,10 +111,12 @@ class PlannedHealth:
 
 @dataclass(frozen=True, slots=True)
 class PlannedOutlier:
-    """Ejection of endpoints. 0 in the first two: does not matter."""
+    """Ejection of endpoints. 0 in the first three: does not matter."""
 
     consecutive_failures: int
     failure_ratio: float
+    latency_factor: float
+    latency_floor: float
     min_requests: int
     window: float
     eject_for: float
@@ -133,6 +135,7 @@ class PlannedBreaker:
     open_for: float
     open_max: float
     half_open_requests: int
+    shared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,16 @@ class PlannedBulkhead:
     max_requests: int
     max_queue: int
     queue_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedHedge:
+    """When a second endpoint is asked."""
+
+    quantile: float
+    """Of the latencies; 0 = always after `delay`."""
+    delay: float
+    """With a quantile, the least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,7 @@ class PlannedRetries:
     backoff: float
     backoff_max: float
     body: int
+    hedge: PlannedHedge | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +217,7 @@ class PlannedService:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPredicate:
-    """A test of a header field (`name` in lower case) or of a query parameter."""
+    """A test of a header field (`name` in lower case), a cookie, a claim or a query parameter."""
 
     name: str
     op: Literal["exact", "prefix", "present", "absent"]
@@ -221,6 +235,22 @@ class PlannedSplitPart:
     """Where the segment keeps a share that lies over the weights; another one when the split is."""
     headers: tuple[PlannedPredicate, ...]
     cookies: tuple[PlannedPredicate, ...]
+    claims: tuple[PlannedPredicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMirror:
+    """Who gets copies of a route's requests, and of how many."""
+
+    service: int
+    """Index in `Plan.services`."""
+    share: float
+    by: PlannedKey | None
+    """None draws anew for each request."""
+    max_requests: int
+    """Of the whole instance; each worker takes its share, rounded up."""
+    max_body: int
+    credentials: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +286,7 @@ class PlannedRoute:
     split_by: PlannedKey | None
     """None draws anew for each request."""
     canary: PlannedCanary | None
+    mirror: PlannedMirror | None
     strip_prefix: str | None
     replace_prefix: tuple[str, str] | None
     """What to take from the beginning of the path, and what to put in its place."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from annotated_types import Ge, Le
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from gateway.config.patterns import parse_path
 from gateway.config.request_key import RequestKey, Token
@@ -12,6 +12,7 @@ from gateway.config.routes import Method
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
+    Flag,
     OneOrMany,
     OptionalDuration,
     OptionalShare,
@@ -19,6 +20,7 @@ from gateway.config.values import (
     Share,
     Text,
     WholeNumber,
+    is_off,
     shown,
     text_schema,
 )
@@ -112,17 +114,52 @@ class Health(Section):
     """While an endpoint is unhealthy the interval doubles, up to this."""
 
 
+MAX_FACTOR = 1000.0
+"""A bound that nothing real exceeds is none."""
+
+
+def parse_factor(value: object) -> float:
+    """``3`` or ``off`` → 3.0 or 0.0: well above 1, or half of all endpoints would be too slow."""
+    if is_off(value):
+        return 0.0
+    try:
+        factor = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(f"must be a factor such as 3, or off, not {shown(value)}") from None
+    if isinstance(value, bool) or not 1.5 <= factor <= MAX_FACTOR:
+        raise ValueError(f"must be between 1.5 and 1000, or off, not {shown(value)}")
+    return round(factor, 2)
+
+
 class Outlier(Section):
-    """Endpoints that fail requests are left out for a while."""
+    """Endpoints that fail requests, or are much slower than others, are left out for a while."""
 
     consecutive_failures: CountOrNone = 5
     """Failed requests in a row; 0: they do not matter."""
     failure_ratio: OptionalShare = 0.0
     """Share of failed requests in the window; `off`: it does not matter."""
+    latency_factor: Annotated[
+        float,
+        PlainValidator(parse_factor),
+        PlainSerializer(lambda factor: factor or "off"),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "number", "minimum": 1.5, "maximum": MAX_FACTOR},
+                    {"const": "off"},
+                ],
+                "x-type": "factor or `off`",
+            }
+        ),
+    ] = 0.0
+    """An endpoint whose answers take so many times as long as the median endpoint's, on average;
+    `off`: it does not matter."""
+    latency_floor: Duration = 0.01
+    """Averages below this are never too slow."""
     min_requests: Count = 20
     """Fewer in the window decide nothing."""
     window: Duration = 10.0
-    """Time over which the share is taken."""
+    """Time over which requests are counted."""
     eject_for: Duration = 10.0
     """The first time; each further time it is longer by as much."""
     eject_max: Duration = 300.0
@@ -148,6 +185,8 @@ class Breaker(Section):
     """The longest open time."""
     half_open_requests: Annotated[int, Ge(1), Le(1000), WholeNumber] = 3
     """Requests that are let through then; all must succeed."""
+    shared: Flag = False
+    """Whether it opens, too, when that of another host does. Needs Redis (`state.url`)."""
 
 
 class Bulkhead(Section):
@@ -190,6 +229,25 @@ Cause = Annotated[
 ]
 
 
+class Hedge(Section):
+    """Asks a second endpoint, too, when the first takes long; the first answer is passed on."""
+
+    quantile: Share = 0.95
+    """Sent when the request takes longer than this share of the service's latest answers."""
+    min_delay: Duration = 0.001
+    """Never sooner than this."""
+    delay: Duration | None = None
+    """Always after this time, whatever the service's answers take."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Hedge":
+        if self.delay is not None and self.model_fields_set & {"quantile", "min_delay"}:
+            raise ValueError("takes either delay, or quantile and min_delay")
+        if not 0.5 <= self.quantile <= 0.999:
+            raise ValueError("quantile must be between 50% and 99.9%")
+        return self
+
+
 class Retries(Section):
     """Sends a request again, to another endpoint if there is one."""
 
@@ -207,6 +265,14 @@ class Retries(Section):
     """The longest wait."""
     body: OptionalSize = 65_536
     """Request bodies up to this are kept so that they can be sent again."""
+    hedge: Hedge | None = None
+    """When a second endpoint is asked before the first has answered or failed; never without it."""
+
+    @model_validator(mode="after")
+    def _room_for_a_hedge(self) -> "Retries":
+        if self.hedge is not None and self.attempts < 2:
+            raise ValueError("a hedge is a second attempt; attempts must be at least 2")
+        return self
 
 
 def parse_json(value: object) -> object:

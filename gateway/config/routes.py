@@ -140,6 +140,8 @@ class When(Section):
     """Header fields: a value, `{prefix: x}` or `{present: true|false}`."""
     cookie: Table[Token, Predicate] = Field(default_factory=dict)
     """Cookies: as for headers."""
+    claim: Table[Text, Predicate] = Field(default_factory=dict)
+    """Claims of the caller's token: as for headers. Of a list, one element must fit."""
 
 
 class SplitPart(Section):
@@ -186,6 +188,25 @@ class Canary(Section):
     """So much longer its answers may take on average (`50%`); `off`: that does not matter."""
 
 
+class Mirror(Section):
+    """Sends copies of requests to another service, whose answers nobody sees."""
+
+    service: Text
+    """The service that gets the copies."""
+    share: Share = 1.0
+    """Of the requests."""
+    by: RequestKey | None = None
+    """What decides whether a request is copied, so that the same callers always are; by default
+    each request is drawn anew."""
+    max_requests: Annotated[int, Ge(1), Le(65_535), WholeNumber] = 64
+    """Copies to the service under way at the same time, of all workers together; more are
+    dropped."""
+    max_body: OptionalSize = 65_536
+    """Requests with a larger body are not copied; `off`: none with a body is."""
+    credentials: Flag = False
+    """Whether the copies carry `Authorization`, `X-API-Key` and `Cookie` as the requests do."""
+
+
 class RouteNetworks(Section):
     """From where a route may be used: the client's address, behind trusted proxies."""
 
@@ -220,6 +241,8 @@ class Route(Section):
     """What keeps a caller with one part of the split; by default each request is drawn anew."""
     canary: Canary | None = None
     """Which part of the split is new, and when it is rolled back."""
+    mirror: Mirror | None = None
+    """Another service that gets copies of the requests; none without it."""
     strip_prefix: LiteralPath | None = None
     """The beginning of the path that the service does not see."""
     replace_prefix: ReplacePrefix | None = None

@@ -150,6 +150,11 @@ class Identity:
             if isinstance(result, Exception):
                 raise result
 
+    @property
+    def state(self) -> State:
+        """What all hosts share; open until `run` has ended."""
+        return self._state
+
     def families(self) -> list[Family]:
         """For the metrics."""
         redis = self._redis
@@ -227,6 +232,7 @@ def _open_state(section: StateSection) -> "tuple[State, RedisState | None]":
     away = section.when_away
     stances: dict[Space, Stance] = {
         "api_keys": "fail_open",  # the store knows
+        "circuit_breaker": "fail_closed",  # each host goes by its own
         "codes": away.codes,
         "logins": away.logins,
     }

@@ -28,6 +28,7 @@ from gateway.control.publication import Publication
 from gateway.control.publish import ConfigSource, publish
 from gateway.control.registry import ServiceRegistry
 from gateway.control.serve import serve
+from gateway.control.shared_breakers import SharedBreakers
 from gateway.control.status import status_app
 from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
@@ -84,6 +85,7 @@ class _Process:
         self._places = Places(task.segment, task.publication)
         self._loading: asyncio.Task[None] | None = None
         self._canaries = CanaryWatch(task.segment)
+        self._breakers = SharedBreakers(task.segment)
         self._link = StoreLink(
             task.started_with.store.url,
             Path(task.started_with.server.run_dir),
@@ -163,7 +165,11 @@ class _Process:
         self._identity = identity
         if self._store_version is not None:
             identity.on_store_version(self._store_version)
-        await identity.run()
+        sharing = asyncio.get_running_loop().create_task(self._breakers.run(identity.state))
+        try:
+            await identity.run()
+        finally:
+            sharing.cancel()
 
     def _on_store_version(self, version: "StoreVersion") -> None:
         self._store_version = version
@@ -179,7 +185,7 @@ class _Process:
 
     def _families(self) -> list[Family]:
         more = self._identity.families() if self._identity is not None else []
-        return [*self._link.families(), *more]
+        return [*self._link.families(), *self._breakers.families(), *more]
 
     async def _beat(self) -> None:
         while True:
@@ -196,6 +202,7 @@ class _Process:
     def _watch_upstreams(self, publication: Publication) -> None:
         self._health.update(publication.services)
         self._canaries.update(publication.canaries, publication.services)
+        self._breakers.update(publication.services)
 
     def _on_message(self, message: Message) -> None:
         match message["type"]:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 __all__ = ["Revocation", "RevocationKind", "Space", "State", "StateUnavailable"]
 
-Space = Literal["api_keys", "codes", "logins"]
+Space = Literal["api_keys", "circuit_breaker", "codes", "logins"]
 """Kinds of entries, and the beginning of their names in Redis."""
 
 RevocationKind = Literal["session", "user", "client", "key"]

@@ -23,6 +23,8 @@ type Listed = (u32, u32, String, u32, Option<String>);
 struct Outlier {
     consecutive_failures: u32,
     failure_permille: u32,
+    latency_percent: u32,
+    latency_floor_us: u64,
     min_requests: u32,
     window_ms: u64,
     eject_for_ms: u64,
@@ -112,8 +114,12 @@ impl EndpointSet {
         self.core.report(index, failed, latency_us, now_ms)
     }
 
-    fn refresh(&self, now_ms: u64) {
-        self.core.refresh(now_ms);
+    fn outrun(&self, index: usize, latency_us: u64, now_ms: u64) {
+        self.core.outrun(index, latency_us, now_ms);
+    }
+
+    fn refresh(&self, now_ms: u64) -> Option<usize> {
+        self.core.refresh(now_ms)
     }
 
     #[getter]
@@ -133,6 +139,8 @@ impl From<Outlier> for Ejection {
         Self {
             consecutive_failures: outlier.consecutive_failures,
             failure_permille: outlier.failure_permille,
+            latency_percent: outlier.latency_percent,
+            latency_floor_us: outlier.latency_floor_us,
             min_requests: outlier.min_requests,
             window_ms: outlier.window_ms,
             eject_for_ms: outlier.eject_for_ms,

@@ -271,6 +271,11 @@ impl Segment {
         Ok(())
     }
 
+    /// Whether it was closed, and is open now.
+    fn open_breaker(&self, service: u32, until_ms: u64) -> bool {
+        self.core.breaker(service).open_until(until_ms)
+    }
+
     fn breaker(&self, service: u32) -> (&'static str, u64) {
         let cell = self.core.breaker(service);
         (state_name(cell.state()), cell.open_until_ms())

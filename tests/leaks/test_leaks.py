@@ -93,6 +93,70 @@ def test_failing_upstreams_leave_nothing_behind(gateway_process: Any, scripted: 
     assert running.open_files() <= before[1] + 1
 
 
+def test_hedges_leave_nothing_behind(gateway_process: Any, scripted: Any) -> None:
+    """Whoever wins, fails or goes away: the losers' connections, objects and counts go."""
+    chance = random.Random(11)
+    ends = [OK, OK, b"garbage\r\n\r\n", Do.RESET, b"HTTP/1.1 200 OK\r\nContent-Le"]
+
+    def scripts() -> list[Any]:
+        return [
+            (*REQUEST, chance.choice([0, 0.004, 0.02]), chance.choice(ends)) for _ in range(900)
+        ]
+
+    settings: dict[str, Any] = {
+        "balance": "least_request",
+        "timeouts": {"response": 0.2},
+        "breaker": {"failure_ratio": 1.0},
+        "retries": {"budget": 1.0, "hedge": {"quantile": 0.0, "delay": 0.002}, "backoff": 0.001},
+    }
+    addresses = [scripted(*scripts()).address for _ in range(3)]
+    running = gateway_process(plan([service(*addresses, **settings)]))
+    counts, files = [], []
+    for number in range(300):
+        client = running.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        if chance.random() < 0.3:
+            time.sleep(chance.choice([0, 0.003, 0.01]))
+            client.reset()
+        else:
+            client.recv_response()
+        client.close()
+        if number in (20, 299):
+            counts.append(settle(running))
+            files.append(running.open_files())
+    first, last = counts
+    assert (last["exchanges"], last["faults"]) == (0, [])
+    assert last["in_flight"] == 0
+    assert last["objects"].get("Hedge", 0) == 0
+    assert sum(last["objects"].values()) <= sum(first["objects"].values()) + 6
+    assert files[1] <= files[0] + 6, "connections that are kept are all that may remain"
+
+
+def test_mirrors_leave_nothing_behind(gateway_process: Any, scripted: Any, echo: Any) -> None:
+    """Copies whose service fails, and copies whose original never becomes whole."""
+    chance = random.Random(13)
+    ends = [OK, b"garbage\r\n\r\n", Do.RESET, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]
+    scripts = [(*REQUEST, chance.choice([0, 0.01]), chance.choice(ends)) for _ in range(900)]
+    mirror: dict[str, Any] = {
+        "service": 1, "share": 0.8, "by": None, "max_requests": 8, "max_body": 50,
+        "credentials": False,
+    }  # fmt: skip
+    shadow = service(
+        scripted(*scripts).address, name="mirror", timeouts={"response": 0.2, "idle": 0.2}
+    )
+    running = gateway_process(plan([service(echo.address), shadow], [route(mirror=mirror)]))
+    counts = []
+    for number in range(400):
+        visit(running, chance)
+        if number in (60, 399):
+            time.sleep(0.4)
+            counts.append(settle(running))
+    first, last = counts
+    assert (last["exchanges"], last["faults"]) == (0, [])
+    assert last["objects"].get("Copy", 0) == last["objects"].get("Sink", 0) == 0
+    assert sum(last["objects"].values()) <= sum(first["objects"].values()) + 8
+
+
 def test_plans_are_freed(gateway_process: Any, echo: Any) -> None:
     """An old Plan lives as long as its last exchange, and no longer."""
     routes = [route(f"/r{number}/{{path...}}") for number in range(500)]

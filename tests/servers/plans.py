@@ -32,17 +32,19 @@ DEFAULTS = {
         "healthy_after": 2, "backoff_max": 60.0,
     },
     "outlier": {
-        "consecutive_failures": 5, "failure_ratio": 0.0, "min_requests": 20, "window": 10.0,
+        "consecutive_failures": 5, "failure_ratio": 0.0, "latency_factor": 0.0,
+        "latency_floor": 0.01, "min_requests": 20, "window": 10.0,
         "eject_for": 10.0, "eject_max": 300.0, "max_ejected": 0.5,
     },
     "breaker": {
         "window": 10.0, "min_requests": 20, "failure_ratio": 0.5, "slow_after": 0.0,
-        "open_for": 5.0, "open_max": 60.0, "half_open_requests": 3,
+        "open_for": 5.0, "open_max": 60.0, "half_open_requests": 3, "shared": False,
     },
     "bulkhead": {"max_requests": 512, "max_queue": 128, "queue_timeout": 0.1},
     "retries": {
         "attempts": 2, "causes": ["connect", "reset"], "statuses": [502, 503, 504], "methods": [],
         "budget": 0.2, "backoff": 0.025, "backoff_max": 0.25, "body": 65536,
+        "hedge": None,
     },
     "fallback": {"status": 503, "content_type": "text/plain", "body": "", "service": None},
 }  # fmt: skip
@@ -110,6 +112,7 @@ def route(path: str = "/{path...}", service: int = 0, **changes: Any) -> Plan:
         "split": [],
         "split_by": None,
         "canary": None,
+        "mirror": None,
         "strip_prefix": None,
         "replace_prefix": None,
         "auth": "none",

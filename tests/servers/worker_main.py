@@ -47,6 +47,7 @@ class ControlledWorker:
         return {
             "connections": self._worker.connections,
             "exchanges": self._worker.exchanges,
+            "in_flight": sum(self._segment.endpoint(place, 1)["in_flight"] for place in range(64)),
             "objects": dict(kinds),
             "faults": self._faults,
         }

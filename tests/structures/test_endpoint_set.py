@@ -2,17 +2,21 @@
 
 import mmap
 import os
+import statistics
 from collections import Counter
 from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway._core import EndpointSet, Segment, hash_key
 
 URLS = [f"http://10.0.0.{number}" for number in range(4)]
 OUTLIER = {
-    "consecutive_failures": 3, "failure_permille": 0, "min_requests": 20, "window_ms": 10_000,
+    "consecutive_failures": 3, "failure_permille": 0, "latency_percent": 0,
+    "latency_floor_us": 0, "min_requests": 20, "window_ms": 10_000,
     "eject_for_ms": 1000, "eject_max_ms": 5000, "max_ejected_percent": 50,
 }  # fmt: skip
 NOW = 100_000
@@ -107,6 +111,106 @@ def test_at_most_a_share_is_ejected_and_never_the_only_one() -> None:
     assert not any(alone.report(0, True, 10, NOW) for _ in range(10))
     two = Host(2).endpoints(outlier=OUTLIER | {"max_ejected_percent": 10})
     assert [two.report(0, True, 10, NOW) for _ in range(3)][-1], "one of two may always go"
+
+
+def model_of_slowness(
+    latencies: list[list[int]], factor: int, floor_us: int, least: int
+) -> int | None:
+    """Which endpoint is too slow: the slowest, by the mean, beside the (lower) median of all."""
+    means = {
+        index: sum(seen[-50:]) / len(seen[-50:])
+        for index, seen in enumerate(latencies)
+        if len(seen) >= max(least, 1)
+    }
+    if len(means) < 2:
+        return None
+    slowest = max(means, key=lambda index: (int(means[index]), index))
+    median = statistics.median_low(int(mean) for mean in means.values())
+    too_slow = int(means[slowest]) >= floor_us and int(means[slowest]) >= factor * median
+    return slowest if too_slow else None
+
+
+SLOWNESS = OUTLIER | {
+    "consecutive_failures": 0, "latency_percent": 300, "latency_floor_us": 1000, "min_requests": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("latencies_us", "ejected"),
+    [
+        ([[1000] * 5, [1000] * 5, [3000] * 5], 2),
+        ([[1000] * 5, [1000] * 5, [2990] * 5], None),  # below the factor
+        ([[100] * 5, [100] * 5, [900] * 5], None),  # below the floor
+        ([[1000] * 5, [1000] * 5, [9000] * 4], None),  # too few requests
+        ([[1000] * 5, [1000] * 4, [9000] * 5], 2),  # two are enough to compare
+        ([[1000] * 4, [1000] * 4, [9000] * 5], None),  # it alone is known
+        ([[5000] * 5, [1000] * 5], 0),  # of two the faster one says what is usual
+        ([[9000] * 5, [9000] * 5, [1000] * 5], None),  # most are slow: that is usual
+        ([[9000] * 5, [8000] * 5, [1000] * 5, [1000] * 5], 0),  # the slowest first
+        ([[1000] * 40, [1000] * 40, [1000] * 30 + [10_000] * 10], 2),  # a quarter of them
+        ([[1000] * 5], None),
+    ],
+)
+def test_the_slowest_is_ejected(latencies_us: list[list[int]], ejected: int | None) -> None:
+    endpoints = Host(len(latencies_us)).endpoints(outlier=SLOWNESS)
+    for index, seen in enumerate(latencies_us):
+        for latency_us in seen:
+            assert not endpoints.report(index, False, latency_us, NOW)
+    assert endpoints.refresh(NOW) == ejected
+    assert model_of_slowness(latencies_us, 3, 1000, 5) == ejected
+
+
+@given(st.lists(st.lists(st.integers(1, 20_000), max_size=12), min_size=1, max_size=4))
+def test_slowness_is_as_in_the_model(latencies_us: list[list[int]]) -> None:
+    endpoints = Host(len(latencies_us)).endpoints(outlier=SLOWNESS)
+    for index, seen in enumerate(latencies_us):
+        for latency_us in seen:
+            endpoints.report(index, False, latency_us, NOW)
+    assert endpoints.refresh(NOW) == model_of_slowness(latencies_us, 3, 1000, 5)
+
+
+def test_slow_ejections_grow_and_are_judged_anew() -> None:
+    host = Host(3)
+    endpoints = host.endpoints(outlier=SLOWNESS)
+    now, lasted = NOW, []
+    for _ in range(3):
+        for index, latency_us in enumerate([1000, 1000, 9000]):
+            for _ in range(5):
+                endpoints.report(index, False, latency_us, now)
+        assert endpoints.refresh(now) == 2
+        assert endpoints.refresh(now) is None, "it is out"
+        assert picked(endpoints, now).keys() == {0, 1}
+        lasted.append(host.segment.endpoint(host.places[2], now)["ejected_for_ms"])
+        now += lasted[-1]
+        assert endpoints.refresh(now) is None, "what it was before is forgotten"
+        assert picked(endpoints, now).keys() == {0, 1, 2}
+    assert lasted == [1000, 2000, 3000]
+
+
+def test_those_that_were_outrun_count_as_slow() -> None:
+    endpoints = Host(3).endpoints(outlier=SLOWNESS)
+    for _ in range(5):
+        endpoints.report(0, False, 1000, NOW)
+        endpoints.report(1, False, 1000, NOW)
+        endpoints.outrun(2, 5000, NOW)
+    assert endpoints.refresh(NOW) == 2
+
+
+def test_failures_have_no_latency() -> None:
+    endpoints = Host(3).endpoints(outlier=SLOWNESS)
+    for _ in range(5):
+        endpoints.report(0, True, 10, NOW)
+        endpoints.report(1, True, 10, NOW)
+        endpoints.report(2, False, 9000, NOW)
+    assert endpoints.refresh(NOW) is None
+
+
+def test_at_most_a_share_is_slow() -> None:
+    endpoints = Host(4).endpoints(outlier=SLOWNESS | {"max_ejected_percent": 25})
+    for index, latency_us in enumerate([1000, 1000, 9000, 9500]):
+        for _ in range(5):
+            endpoints.report(index, False, latency_us, NOW)
+    assert [endpoints.refresh(NOW) for _ in range(3)] == [3, None, None]
 
 
 def test_in_flight_is_summed_over_the_workers_and_dies_with_them() -> None:

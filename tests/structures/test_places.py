@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 GRACE_MS = 1000
 OUTLIER: "Outlier" = {
-    "consecutive_failures": 1, "failure_permille": 0, "min_requests": 1, "window_ms": 1000,
+    "consecutive_failures": 1, "failure_permille": 0, "latency_percent": 0, "latency_floor_us": 0,
+    "min_requests": 1, "window_ms": 1000,
     "eject_for_ms": 60_000, "eject_max_ms": 60_000, "max_ejected_percent": 100,
 }  # fmt: skip
 

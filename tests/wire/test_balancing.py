@@ -6,8 +6,10 @@ import time
 from collections import Counter
 from typing import Any
 
+from tests.servers.gateway import GatewayThread
 from tests.servers.plans import endpoint, plan, route, service
 from tests.servers.upstream import OK, REQUEST, EchoUpstream, Request
+from tests.wire.test_authentication import Caller
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n"
 
@@ -119,7 +121,7 @@ def split_plan(servers: Any, parts: list[dict[str, Any]], by: Any = None, names:
     services = [
         service_of([upstream], name=upstream.name.decode()) for upstream in named(servers, names)
     ]
-    filled = [{"headers": [], "cookies": [], "weight": 0} | part for part in parts]
+    filled = [{"headers": [], "cookies": [], "claims": [], "weight": 0} | part for part in parts]
     return plan(services, [route(split=filled, split_by=by)])
 
 
@@ -161,6 +163,57 @@ def test_a_split_by_what_the_request_says(gateway: Any, servers: Any) -> None:
             ("Accept: */*", b"a"),
         ]:
             assert client.get("/", line).body == body, line
+
+
+def test_a_split_by_what_the_token_says(servers: Any) -> None:
+    claims: dict[bytes, dict[str, Any]] = {
+        b"beta": {"plan": "beta"},
+        b"beta2": {"plan": "beta-2"},
+        b"gold": {"groups": ["staff", "gold"]},
+        b"level": {"level": 7},
+        b"yes": {"internal": True},
+        b"no": {"internal": False, "level": "seven", "groups": {"gold": 1}, "plan": None},
+        b"off": {"plan": "free", "groups": []},
+    }
+
+    async def authenticate(kind: str, credential: bytes, *_: Any) -> Caller | str:
+        return Caller(claims=claims[credential]) if credential in claims else "token_invalid"
+
+    tests = [
+        {"name": "plan", "op": "prefix", "value": "beta-"},
+        {"name": "groups", "op": "exact", "value": "gold"},
+        {"name": "level", "op": "exact", "value": "7"},
+        {"name": "internal", "op": "exact", "value": "true"},
+    ]
+    parts: list[dict[str, Any]] = [{"service": 0, "weight": 1}]
+    parts += [{"service": 1, "claims": [test]} for test in tests]
+    compiled = split_plan(servers, parts)
+    compiled["routes"][0]["auth"] = "optional"
+    running = GatewayThread(compiled, authenticator=authenticate)
+    servers.callback(running.close)
+    with running.connect() as client:
+        assert client.get().body == b"a", "no token, no claims"
+        for name in claims:
+            wanted = b"b" if name in (b"beta2", b"gold", b"level", b"yes") else b"a"
+            token = f"Authorization: Bearer {name.decode()}"
+            assert [client.get("/", token).body for _ in range(2)] == [wanted] * 2, name
+
+
+def test_a_split_by_the_presence_of_a_claim(servers: Any) -> None:
+    async def authenticate(kind: str, credential: bytes, *_: Any) -> Caller:
+        return Caller(claims={"plan": "x"} if credential == b"with" else {})
+
+    for op, with_it, without in (("present", b"b", b"a"), ("absent", b"a", b"b")):
+        claims = [{"name": "plan", "op": op, "value": ""}]
+        compiled = split_plan(
+            servers, [{"service": 0, "weight": 1}, {"service": 1, "claims": claims}]
+        )
+        compiled["routes"][0]["auth"] = "required"
+        running = GatewayThread(compiled, authenticator=authenticate)
+        servers.callback(running.close)
+        with running.connect() as client:
+            assert client.get("/", "Authorization: Bearer with").body == with_it
+            assert client.get("/", "Authorization: Bearer out").body == without
 
 
 def test_the_share_of_a_canary_is_laid_over_without_a_reload(gateway: Any, servers: Any) -> None:

@@ -127,6 +127,13 @@ impl BreakerCell {
         }
     }
 
+    /// Opens it for what another host has found out, if it is closed: whoever is open, or asks with
+    /// probes, knows for itself. Only the control process calls this.
+    pub fn open_until(&self, until_ms: u64) -> bool {
+        let word = self.word();
+        word.state == State::Closed && self.replace(word, word.next(State::Open, until_ms))
+    }
+
     fn word(&self) -> Word {
         Word::unpack(self.word.load(Relaxed))
     }

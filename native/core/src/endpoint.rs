@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use crate::estimate::Mean;
 use crate::window::Window;
 
 /// What the active checks say.
@@ -42,6 +43,10 @@ pub struct Ejection {
     pub consecutive_failures: u32,
     /// Of the requests in the window; 0 = does not matter.
     pub failure_permille: u32,
+    /// Of the set's median that an endpoint's mean latency may be, percent; 0 = does not matter.
+    pub latency_percent: u32,
+    /// A mean below this is never too long.
+    pub latency_floor_us: u64,
     pub min_requests: u32,
     pub window_ms: u64,
     /// The first time; each further time it is longer by as much …
@@ -52,7 +57,7 @@ pub struct Ejection {
 
 impl Ejection {
     pub fn is_on(&self) -> bool {
-        self.consecutive_failures != 0 || self.failure_permille != 0
+        self.consecutive_failures != 0 || self.failure_permille != 0 || self.latency_percent != 0
     }
 }
 
@@ -69,6 +74,7 @@ pub struct EndpointCell {
     latency: AtomicU64,
     failures_in_a_row: AtomicU32,
     window: Window,
+    mean: Mean,
 }
 
 impl EndpointCell {
@@ -82,6 +88,7 @@ impl EndpointCell {
             latency,
             failures_in_a_row,
             window,
+            mean,
         } = self;
         for word in [health, ejections, failures_in_a_row] {
             word.store(0, Relaxed);
@@ -90,6 +97,7 @@ impl EndpointCell {
             word.store(0, Relaxed);
         }
         window.clear();
+        mean.clear();
     }
 
     /// An endpoint that is named for the first time begins slowly; one that is known goes on.
@@ -136,7 +144,7 @@ impl EndpointCell {
 
     /// What became of a request. True if the endpoint deserves to be ejected for it.
     pub fn judge(&self, rules: &Ejection, failed: bool, now_ms: u64) -> bool {
-        if rules.failure_permille != 0 {
+        if rules.failure_permille != 0 || rules.latency_percent != 0 {
             self.window.add(rules.window_ms, now_ms, failed);
         }
         if !failed {
@@ -175,7 +183,25 @@ impl EndpointCell {
         self.ejections.store(times, Relaxed);
         self.failures_in_a_row.store(0, Relaxed);
         self.window.clear();
+        self.mean.clear();
         true
+    }
+
+    /// A request of which nothing is known but how long it was.
+    pub fn count(&self, rules: &Ejection, now_ms: u64) {
+        self.window.add(rules.window_ms, now_ms, false);
+    }
+
+    /// Takes the latency of an answer into its mean.
+    pub fn time(&self, latency_us: u64) {
+        self.mean.observe(latency_us);
+    }
+
+    /// Mean latency of its answers, µs; None with too few requests in the window to judge by.
+    pub fn mean_us(&self, rules: &Ejection, now_ms: u64) -> Option<u64> {
+        let requests = self.window.totals(rules.window_ms, now_ms).requests;
+        let mean_us = self.mean.value_us();
+        (mean_us != 0 && requests >= u64::from(rules.min_requests)).then_some(mean_us)
     }
 
     // ---- Latency ------------------------------------------------------------------------------
@@ -222,6 +248,8 @@ mod tests {
     const RULES: Ejection = Ejection {
         consecutive_failures: 3,
         failure_permille: 0,
+        latency_percent: 0,
+        latency_floor_us: 0,
         min_requests: 0,
         window_ms: 10_000,
         eject_for_ms: 1000,

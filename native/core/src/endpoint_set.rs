@@ -222,14 +222,34 @@ impl EndpointSet {
             return false; // it shares its place, so nothing is known of it
         }
         let cell = self.cells[index];
-        if self.measures {
-            cell.observe(latency_us, now_ms);
-        }
         let rules = &self.settings.ejection;
+        self.measure(cell, latency_us, failed, now_ms);
         rules.is_on()
             && cell.judge(rules, failed, now_ms)
             && self.may_eject(now_ms)
             && cell.eject(rules, now_ms)
+    }
+
+    /// A request was given up, because another endpoint answered it first. It would have taken longer;
+    /// whether it would have failed is not known.
+    pub fn outrun(&self, index: usize, latency_us: u64, now_ms: u64) {
+        if self.places[index] == OTHER {
+            return;
+        }
+        let cell = self.cells[index];
+        self.measure(cell, latency_us, false, now_ms);
+        if self.settings.ejection.latency_percent != 0 {
+            cell.count(&self.settings.ejection, now_ms);
+        }
+    }
+
+    fn measure(&self, cell: &EndpointCell, latency_us: u64, failed: bool, now_ms: u64) {
+        if self.measures {
+            cell.observe(latency_us, now_ms);
+        }
+        if self.settings.ejection.latency_percent != 0 && !failed {
+            cell.time(latency_us);
+        }
     }
 
     /// One of two may always go; the only one never.
@@ -243,12 +263,14 @@ impl EndpointSet {
         ejected.count() < most.max(usize::from(count > 1))
     }
 
-    /// Looks at all endpoints whether there are enough to pass over the others. Called on the tick:
-    /// a pick looks at few.
-    pub fn refresh(&self, now_ms: u64) {
+    /// Looks at all endpoints: ejects the slowest if it is too slow, and finds out whether there are
+    /// enough to pass over the others. Called on the tick: a pick looks at few. Index of the endpoint
+    /// that has been ejected by this very call.
+    pub fn refresh(&self, now_ms: u64) -> Option<usize> {
         if !self.excludes {
-            return;
+            return None;
         }
+        let ejected = self.eject_slowest(now_ms);
         let (mut all, mut usable) = (0_usize, 0_usize);
         let weighted = self.weights.iter().zip(&self.cells);
         for (_, cell) in weighted.filter(|(&weight, _)| weight != 0) {
@@ -269,6 +291,30 @@ impl EndpointSet {
             }
         };
         self.panicking.store(panicking, Relaxed);
+        ejected
+    }
+
+    fn eject_slowest(&self, now_ms: u64) -> Option<usize> {
+        let rules = &self.settings.ejection;
+        if rules.latency_percent == 0 {
+            return None;
+        }
+        let known = self.cells.iter().enumerate().filter_map(|(index, cell)| {
+            let mean_us = cell.mean_us(rules, now_ms)?;
+            (cell.ejected_until_ms() <= now_ms).then_some((mean_us, index))
+        });
+        let mut means: Vec<(u64, usize)> = known.collect();
+        means.sort_unstable();
+        let &(slowest_us, slowest) = means.last()?;
+        // The lower one of two: of two endpoints the faster one says what is usual.
+        let (median_us, _) = means[(means.len() - 1) / 2];
+        let too_slow = slowest_us >= rules.latency_floor_us
+            && slowest_us * 100 >= median_us * u64::from(rules.latency_percent);
+        (means.len() > 1
+            && too_slow
+            && self.may_eject(now_ms)
+            && self.cells[slowest].eject(rules, now_ms))
+        .then_some(slowest)
     }
 }
 

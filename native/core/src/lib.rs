@@ -9,6 +9,7 @@ pub mod balancer;
 pub mod breaker;
 pub mod endpoint;
 pub mod endpoint_set;
+pub mod estimate;
 pub mod keyed_hash;
 pub mod limiter;
 pub mod lru;

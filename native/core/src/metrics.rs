@@ -147,7 +147,7 @@ pub const WORKER: [Metric; 23] = [
 pub const METRICS_OVERFLOW: usize = 12;
 
 /// One value for each service in each process.
-pub const SERVICE: [Metric; 15] = [
+pub const SERVICE: [Metric; 21] = [
     counter(
         "upstream_connects_total",
         "Connections opened to endpoints.",
@@ -204,6 +204,30 @@ pub const SERVICE: [Metric; 15] = [
     counter(
         "fallbacks_total",
         "Requests answered by the service's fallback.",
+    ),
+    counter(
+        "upstream_hedges_total",
+        "Requests sent to a second endpoint, because the first took long.",
+    ),
+    counter(
+        "upstream_hedges_won_total",
+        "Of those, the ones that the second endpoint answered first.",
+    ),
+    counter(
+        "upstream_hedges_failed_total",
+        "Of those, the ones that the second endpoint failed.",
+    ),
+    counter(
+        "mirrored_total",
+        "Copies of requests sent to the service as a mirror.",
+    ),
+    counter(
+        "mirror_dropped_total",
+        "Copies of requests not sent to the mirror: a bound was reached, or the body did not end.",
+    ),
+    counter(
+        "mirror_failed_total",
+        "Copies of requests that the mirror did not answer, or with 500 or above.",
     ),
 ];
 

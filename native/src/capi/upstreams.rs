@@ -2,7 +2,7 @@
 
 use super::{bytes, GwSegment};
 use gateway_core::balancer::hash_key;
-use gateway_core::breaker::{Admission, Breaker, Outcome};
+use gateway_core::breaker::{Admission, Breaker, Outcome, State};
 use gateway_core::endpoint_set::EndpointSet;
 
 /// The endpoints behind `gateway._core.EndpointSet.address`.
@@ -94,11 +94,27 @@ pub unsafe extern "C" fn gw_endpoints_report(
 }
 
 /// # Safety
+/// As for `gw_endpoints_begin`.
+#[no_mangle]
+pub unsafe extern "C" fn gw_endpoints_outrun(
+    endpoints: *const GwEndpoints,
+    index: u32,
+    latency_us: u64,
+    now_ms: u64,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { &*endpoints }.outrun(index as usize, latency_us, now_ms);
+}
+
+/// Index of the endpoint that has been ejected by this call, or -1.
+///
+/// # Safety
 /// See the module's head.
 #[no_mangle]
-pub unsafe extern "C" fn gw_endpoints_refresh(endpoints: *const GwEndpoints, now_ms: u64) {
+pub unsafe extern "C" fn gw_endpoints_refresh(endpoints: *const GwEndpoints, now_ms: u64) -> i32 {
     // SAFETY: the caller's promise.
-    unsafe { &*endpoints }.refresh(now_ms);
+    let ejected = unsafe { &*endpoints }.refresh(now_ms);
+    ejected.map_or(-1, |index| index as i32)
 }
 
 /// # Safety
@@ -164,6 +180,41 @@ pub unsafe extern "C" fn gw_breaker_report(
     // SAFETY: the caller's promise.
     let entered = unsafe { &*breaker }.report(ticket, outcome, now_ms, random);
     entered.map_or(-1, |state| state as i32)
+}
+
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_breaker_is_closed(breaker: *const GwBreaker) -> u32 {
+    // SAFETY: the caller's promise.
+    u32::from(unsafe { &*breaker }.cell().state() == State::Closed)
+}
+
+/// Takes a latency of a service into the quantile that is kept for it.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_latency_observe(
+    segment: *const GwSegment,
+    label: u32,
+    permille: u32,
+    latency_us: u64,
+) {
+    // SAFETY: the caller's promise.
+    let upstreams = unsafe { &*segment }.upstreams();
+    upstreams.latency(label).observe(permille, latency_us);
+}
+
+/// That quantile, µs; -1: not known yet.
+///
+/// # Safety
+/// See the module's head.
+#[no_mangle]
+pub unsafe extern "C" fn gw_latency_quantile(segment: *const GwSegment, label: u32) -> i64 {
+    // SAFETY: the caller's promise.
+    let found = unsafe { &*segment }.upstreams().latency(label).value_us();
+    found.map_or(-1, |latency_us| latency_us as i64)
 }
 
 /// Share of a part of a split in permille; -1: as configured.

@@ -31,7 +31,8 @@ def test_states_and_families() -> None:
     Breaker(segment, segment.intern("web"), **RULES).report(0, "failure", 1000, 0)
     segment.set_health(places[1], "unhealthy", 1000)
     outlier: Any = {
-        "consecutive_failures": 1, "failure_permille": 0, "min_requests": 1, "window_ms": 1000,
+        "consecutive_failures": 1, "failure_permille": 0, "latency_percent": 0,
+        "latency_floor_us": 0, "min_requests": 1, "window_ms": 1000,
         "eject_for_ms": 500, "eject_max_ms": 500, "max_ejected_percent": 50,
     }  # fmt: skip
     listed = [(place, 1, url, 0, None) for place, url in zip(places, urls, strict=True)]

@@ -340,6 +340,17 @@ fn transitions_are_told_once() {
 }
 
 #[test]
+fn another_host_opens_it_only_while_it_is_closed() {
+    let cell = BreakerCell::default();
+    let breaker = Breaker::new(&cell, SETTINGS);
+    assert!(cell.open_until(5000));
+    assert!(matches!(breaker.admit(5000), Admitted { ticket: 2, .. }));
+    assert!(!cell.open_until(9000), "it asks for itself");
+    assert_eq!(breaker.report(2, Failure, 5000, CALM), Some(Open));
+    assert_eq!(cell.open_until_ms(), 6000, "a first opening of its own");
+}
+
+#[test]
 fn jitter_shortens_by_at_most_a_fifth() {
     for random in [0, 1 << 62, u64::MAX / 2, u64::MAX] {
         let cell = BreakerCell::default();

@@ -8,6 +8,7 @@ use super::labels::{MAX_LABELS, OTHER};
 use super::places::MAX_PLACES;
 use crate::breaker::BreakerCell;
 use crate::endpoint::EndpointCell;
+use crate::estimate::Quantile;
 
 /// Pages of labels and places that nobody has are never touched and take no memory.
 #[repr(C, align(64))]
@@ -16,6 +17,8 @@ pub struct Upstreams {
     breakers: [BreakerCell; MAX_LABELS],
     /// Share of a part of a split, permille plus one; 0 = as configured.
     shares: [AtomicU32; MAX_PLACES],
+    /// Of the latencies of services that send hedges.
+    latencies: [Quantile; MAX_LABELS],
 }
 
 impl Upstreams {
@@ -47,6 +50,13 @@ impl Upstreams {
                 Ordering::Relaxed,
             );
         }
+    }
+
+    /// A quantile of a service's latencies: which one, the service says.
+    pub fn latency(&self, label: u32) -> &Quantile {
+        self.latencies
+            .get(label as usize)
+            .unwrap_or(&self.latencies[0])
     }
 
     pub fn breaker(&self, label: u32) -> &BreakerCell {
