@@ -1,6 +1,6 @@
 """What a request has cost, once its answer says so."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.head cimport Head
@@ -14,6 +14,7 @@ cdef class Charge:
     cdef Allowance allowance
     cdef GwAsk ask
     cdef uint64_t now_ns            # when it was taken
+    cdef uint32_t share             # by which costs are multiplied
     cdef str key                    # where the store counts, or None
     cdef str name                   # of what the store's log holds, or None
 

@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t
 from gateway.cext.head cimport field_name, field_value, name_equals
 from gateway.cext.lane cimport ASK_ALWAYS, Lane, number_of_lane
 from gateway.cext.native cimport GwQuota, gw_limits_charge, gw_limits_refund
+from gateway.cext.rate_limit cimport MODE_MEMORY
 from gateway.cext.worker cimport Worker
 
 cdef enum:
@@ -22,6 +23,8 @@ cdef void remember(Exchange exchange, RateLimit limit, Allowance allowance, cons
     charge.ask = ask[0]
     charge.now_ns = now_ns
     charge.key, charge.name = key, name
+    # While the store is away a request costs as much as one on every host.
+    charge.share = 1 if key is not None or limit.mode == MODE_MEMORY else exchange.worker.hosts
     if exchange.charges is None:
         exchange.charges = []
     exchange.charges.append(charge)
@@ -63,14 +66,14 @@ cdef class Charge:
     cdef void settle(self, Exchange exchange, int64_t cost) noexcept:
         cdef Worker worker = exchange.worker
         cdef GwQuota taken
-        cdef int64_t more = cost - <int64_t>self.ask.weight
+        cdef int64_t more = cost * self.share - <int64_t>self.ask.weight
         if more == 0:
             return
         # Of a lease, this host gives back to itself; what is owed it takes from the store.
         if self.key is not None and (more > 0 or self.allowance.lease == 0):
             self.tell_store(exchange, more)
             return
-        self.ask.weight = <uint32_t>(more if more > 0 else -more)
+        self.ask.weight = <uint32_t>min(<int64_t>0xFFFFFFFF, more if more > 0 else -more)
         if more > 0:
             gw_limits_charge(worker.segment_address, exchange.plan.limits_handle, &self.ask,
                              worker.clock.now_ns)

@@ -36,8 +36,13 @@ cdef bint enter(Exchange exchange, RateLimit limit, Allowance allowance) noexcep
 
 cdef void leave_all(Exchange exchange) noexcept:
     """The request is no longer under way."""
+    leave_above(exchange, 0)
+
+
+cdef void leave_above(Exchange exchange, uint32_t kept) noexcept:
+    """Leaves all but the first `kept` that were entered."""
     cdef uint32_t i
-    for i in range(exchange.entered_count):
+    for i in range(kept, exchange.entered_count):
         gw_in_flight_leave(exchange.worker.segment_address, exchange.entered[i],
                            <uint32_t>exchange.worker.slot, exchange.worker.clock.now_ns)
-    exchange.entered_count = 0
+    exchange.entered_count = kept

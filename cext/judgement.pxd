@@ -17,7 +17,9 @@ cdef enum:
 cdef class Judgement:
     """One for each worker, used again; a request that waits for the store takes it along."""
     cdef Plan plan
-    cdef uint64_t now_ns
+    cdef uint64_t taken_ns          # when this host has taken what it holds
+    cdef bint held                  # it has
+    cdef uint32_t entered_before    # requests under way that an earlier stage has entered
     cdef size_t count               # questions; the first `local` are about what this host knows
     cdef size_t local
     cdef GwAsk asks[MAX_ASKS]
@@ -61,5 +63,6 @@ cdef class Judgement:
     cdef void give_back(self, Exchange exchange) noexcept
     cdef str key_text(self, Exchange exchange, size_t i)
     cdef tuple lease_question(self, Exchange exchange, size_t i)
+    cdef void end_unknown(self) noexcept
     cdef list unknown_leases(self, Exchange exchange)
     cdef Code fall_back(self, Exchange exchange) noexcept

@@ -10,9 +10,9 @@ from libc.stdint cimport int64_t, uint32_t
 
 from gateway.cext.buffer cimport Buffer
 from gateway.cext.cost cimport remember
-from gateway.cext.in_flight cimport enter, leave_all
+from gateway.cext.in_flight cimport enter, leave_above
 from gateway.cext.lane cimport ASK_ALWAYS, ASK_COUNTED, ASK_ENFORCED, Batch, Lane, lane_number
-from gateway.cext.limit_fields cimport seconds, write_fields
+from gateway.cext.limit_fields cimport NS_PER_S, seconds, write_fields
 from gateway.cext.native cimport (
     GW_RATE_LIMIT_ALLOWED_TOTAL,
     GW_RATE_LIMIT_DRY_RUN_TOTAL,
@@ -46,7 +46,9 @@ cdef enum:
     # Seconds: when to come back after too many requests at the same time; nobody knows when one ends.
     CONCURRENT_RETRY_S = 1
     # How often a request asks for a lease that others use up before it: then it is refused.
-    LEASE_ATTEMPTS = 3
+    LEASE_ATTEMPTS = 8
+    # A request that costs more than any bucket holds stays one.
+    MAX_WEIGHT = 0xFFFFFFFF
     # Callers of one second that are told apart; more are not counted by name.
     MAX_REFUSED = 1000
 
@@ -69,6 +71,8 @@ cdef class Judgement:
         cdef bint has_remote = False
         cdef Code code
         self.count = 0
+        self.held = False
+        self.entered_before = exchange.entered_count
         for limit in limits:
             allowance = limit.allowance_for(exchange.principal)
             if allowance is None:
@@ -112,7 +116,7 @@ cdef class Judgement:
             return
         ask = &self.asks[self.count]
         ask.rule = rule
-        ask.weight = limit.weight * exchange.route.weight * share
+        ask.weight = <uint32_t>min(MAX_WEIGHT, <uint64_t>limit.weight * exchange.route.weight * share)
         ask.enforced = limit.enforced
         ask.key = limit.key_of(exchange, allowance)
         if rule != allowance.rule:
@@ -122,17 +126,19 @@ cdef class Judgement:
         self.count += 1
 
     cdef void acquire(self, Exchange exchange) noexcept:
+        """What this host knows, all or nothing. What it holds from before is given back first."""
         cdef size_t i
         cdef Worker worker = exchange.worker
+        self.refund(exchange)
         self.allowed = True
         self.unknown = False
         if self.local == 0:
             return
+        self.taken_ns = worker.clock.now_ns
         self.allowed = gw_limits_acquire(worker.segment_address, self.plan.limits_handle, self.asks,
-                                         self.local, self.now_ns, self.quotas)
+                                         self.local, self.taken_ns, self.quotas)
+        self.held = self.allowed
         for i in range(self.local):
-            if self.allowed and self.is_lease(i):
-                worker.lease_tokens_used += self.asks[i].weight
             if self.quotas[i].wants_more:
                 worker.spawn(worker.limit_store.top_up(self.lease_question(exchange, i)))
             elif not self.quotas[i].allowed and self.quotas[i].retry_ns == 0:
@@ -143,13 +149,11 @@ cdef class Judgement:
         return self.asks[i].rule != (<Allowance>self.allowances[i]).rule
 
     cdef void refund(self, Exchange exchange) noexcept:
-        cdef size_t i
-        if self.local and self.allowed:
-            for i in range(self.local):
-                if self.is_lease(i):
-                    exchange.worker.lease_tokens_used -= self.asks[i].weight
+        """What `acquire` has taken, if it has, and once."""
+        if self.held:
+            self.held = False
             gw_limits_refund(exchange.worker.segment_address, self.plan.limits_handle, self.asks,
-                             self.local, self.now_ns, self.quotas)
+                             self.local, self.taken_ns, self.quotas)
 
     cdef Code conclude(self, Exchange exchange) noexcept:
         """All answers are there: counts them, and writes what is left."""
@@ -174,9 +178,9 @@ cdef class Judgement:
         cdef size_t i
         for i in range(self.count):
             limit = <RateLimit>self.limits[i]
-            if limit.cost_field is not None:
+            if limit.cost_field is not None and self.quotas[i].allowed:
                 by_store = i >= self.local or self.is_lease(i)
-                remember(exchange, limit, <Allowance>self.allowances[i], &self.asks[i], self.now_ns,
+                remember(exchange, limit, <Allowance>self.allowances[i], &self.asks[i], self.taken_ns,
                          self.key_text(exchange, i) if by_store else None,
                          None if self.names is None else self.names.get(i))
 
@@ -189,6 +193,8 @@ cdef class Judgement:
                 self.note_caller(exchange, <RateLimit>self.limits[i])
         elif not self.allowed:
             return
+        elif i < self.local and self.is_lease(i):
+            exchange.worker.lease_tokens_used += self.asks[i].weight
         gw_metrics_limit_add(exchange.worker.region, (<RateLimit>self.limits[i]).label,
                              exchange.route.label, counter, 1)
 
@@ -250,7 +256,7 @@ cdef class Judgement:
     cdef uint32_t write_key(self, size_t i, uint32_t lanes) noexcept:
         """Into `scratch`. Returns the key's lane."""
         scratch.size = 0
-        (<RateLimit>self.limits[i]).put_key(self.exchange, &scratch)
+        (<RateLimit>self.limits[i]).put_key(self.exchange, <Allowance>self.allowances[i], &scratch)
         return lane_number(scratch.data, scratch.size, lanes)
 
     cdef bint is_first_of_lane(self, size_t i) noexcept:
@@ -320,7 +326,6 @@ cdef class Judgement:
         self.exchange = None
         if not exchange.suspended or exchange.serial != self.serial:
             return
-        self.now_ns = exchange.worker.clock.now_ns
         if self.lost or not self.allowed:
             self.give_back(exchange)
         code = self.fall_back(exchange) if self.lost else self.conclude(exchange)
@@ -330,11 +335,8 @@ cdef class Judgement:
     cdef void give_back(self, Exchange exchange) noexcept:
         """What this host and some lanes have given to a request that another one refuses."""
         cdef Allowance allowance
-        cdef bint allowed = self.allowed
         cdef size_t i
-        self.allowed = True
         self.refund(exchange)
-        self.allowed = allowed
         for i in range(self.local, self.count):
             if self.taken[i]:
                 allowance = <Allowance>self.allowances[i]
@@ -345,12 +347,20 @@ cdef class Judgement:
 
     cdef str key_text(self, Exchange exchange, size_t i):
         scratch.size = 0
-        (<RateLimit>self.limits[i]).put_key(exchange, &scratch)
+        (<RateLimit>self.limits[i]).put_key(exchange, <Allowance>self.allowances[i], &scratch)
         return scratch.data[:scratch.size].decode()
 
     cdef tuple lease_question(self, Exchange exchange, size_t i):
         return (self.plan.limits, self.key_text(exchange, i), <Allowance>self.allowances[i],
                 self.asks[i].key, self.asks[i].weight)
+
+    cdef void end_unknown(self) noexcept:
+        """Others were faster each time: those who are refused come back a little later."""
+        cdef size_t i
+        if self.unknown:
+            for i in range(self.local):
+                if not self.quotas[i].allowed and self.quotas[i].retry_ns == 0:
+                    self.quotas[i].retry_ns = NS_PER_S
 
     cdef list unknown_leases(self, Exchange exchange):
         return [
@@ -361,7 +371,7 @@ cdef class Judgement:
     cdef Code fall_back(self, Exchange exchange) noexcept:
         """The store did not answer: asks everything anew, of this host alone."""
         cdef Code code
-        leave_all(exchange)
+        leave_above(exchange, self.entered_before)
         code = self.gather(exchange, exchange.route.early_limits if self.early else exchange.route.limits)
         if code != NO_CODE:
             return code
@@ -375,13 +385,12 @@ async def fetch_leases(Judgement judgement):
     store = exchange.worker.limit_store
     try:
         for _ in range(LEASE_ATTEMPTS):
-            if not judgement.unknown or judgement.lost:
+            if not judgement.unknown or judgement.lost or exchange.serial != judgement.serial:
                 break
             judgement.lost = not await store.lease(judgement.unknown_leases(exchange))
             if exchange.serial != judgement.serial:
                 return
             if not judgement.lost:
-                judgement.now_ns = exchange.worker.clock.now_ns
                 judgement.acquire(exchange)
     except Exception:
         log.exception("a request is refused: its rate limits could not be decided")
@@ -389,6 +398,7 @@ async def fetch_leases(Judgement judgement):
             exchange.go_on(named(INTERNAL_ERROR))
         return
     judgement.open_lanes = 0
+    judgement.end_unknown()
     if judgement.allowed and not judgement.lost and judgement.count > judgement.local:
         judgement.ask_store()
     judgement.resolve()

@@ -19,6 +19,7 @@ cdef class Batch:
     cdef list askers                # Judgement, or (callable, number of its questions)
     cdef uint32_t questions
     cdef uint32_t lane
+    cdef readonly double born       # of time.monotonic()
     cdef readonly str name          # stands in the call; no other call has it
 
     cdef void open(self, asker, uint32_t questions) noexcept

@@ -8,17 +8,20 @@ A key's lane is a hash of it, the same on all hosts. All keys of a lane end in i
 Specification, "Hash tags"), so a call of its questions concerns one node.
 """
 
+from time import monotonic
+
 from gateway.cext.buffer cimport buffer_free, buffer_put, buffer_put_uint
 from gateway.cext.judgement cimport Judgement
 
 cdef enum:
     # Questions in one call: Redis is busy with it for some milliseconds, and serves others, too.
-    MAX_BATCH = 256
+    MAX_BATCH = 512
 
 
 cdef class Batch:
     def __cinit__(self):
         self.askers = []
+        self.born = monotonic()
 
     def __dealloc__(self):
         buffer_free(&self.keys)

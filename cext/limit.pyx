@@ -24,7 +24,6 @@ cdef Verdict judge(Exchange exchange, list limits, bint early) noexcept:
     cdef Code code
     judgement.early = early
     judgement.plan = exchange.plan
-    judgement.now_ns = exchange.worker.clock.now_ns
     code = judgement.gather(exchange, limits)
     if code == NO_CODE:
         judgement.acquire(exchange)

@@ -37,7 +37,7 @@ cdef class Overload:
 
     cpdef bint admits(self, bint sheddable, int in_flight, uint64_t random) noexcept:
         """`in_flight`: requests of this worker, this one included."""
-        cdef int most = self.in_flight * 4 // 5 if sheddable else self.in_flight
+        cdef int most = max(1, self.in_flight * 4 // 5) if sheddable else self.in_flight
         cdef double share = self.admitted - sheddable
         if self.in_flight and in_flight > most:
             return False

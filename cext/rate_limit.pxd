@@ -42,6 +42,7 @@ cdef class Allowance:
     cdef readonly uint64_t lease        # tokens that a host takes at most
     cdef bytes terms                    # `kind`, encoded
     cdef readonly tuple kind            # kind, limit, period (ms), burst, as the store takes them
+    cdef bytes key_head                 # of its keys in the store
     cdef bint is_store_log              # the store keeps each request
     cdef bytes policy                   # its item of the field RateLimit-Policy
 
@@ -61,7 +62,6 @@ cdef class RateLimit:
     cdef readonly str algorithm
     cdef readonly uint32_t label
     cdef bytes key_word                 # user:, client:, …
-    cdef bytes key_head                 # of its keys in the store
     cdef bytes key_tail
     cdef KeyKind key
     cdef bytes field                    # lower case, of KEY_HEADER
@@ -83,7 +83,7 @@ cdef class RateLimit:
     cdef uint64_t field_hash(self, Exchange exchange) noexcept
     cdef uint64_t address_hash(self, Exchange exchange) noexcept
     cdef void network_of(self, Exchange exchange, uint8_t* address) noexcept
-    cdef void put_key(self, Exchange exchange, Buffer* out) noexcept
+    cdef void put_key(self, Exchange exchange, Allowance allowance, Buffer* out) noexcept
     cdef void put_who(self, Exchange exchange, Buffer* out) noexcept
     cdef void put_named(self, Exchange exchange, str name, Buffer* out) noexcept
     cdef void put_field(self, Exchange exchange, Buffer* out) noexcept

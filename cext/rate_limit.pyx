@@ -1,5 +1,7 @@
 """Whom a policy counts, and how much he has."""
 
+import hashlib
+
 from gateway import _core
 
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
@@ -22,6 +24,8 @@ FAILURES = {"local": FAIL_LOCAL, "allow": FAIL_ALLOW, "deny": FAIL_DENY}
 cdef enum:
     # EXACT_WINDOW of gateway/limits/decide.lua
     MAX_STORE_LOG = 1000
+    # Bytes of a name in a key. Longer ones are nobody's name, and would take the store's memory.
+    MAX_NAME = 128
 
 cdef extern from "<arpa/inet.h>" nogil:
     enum:
@@ -69,9 +73,6 @@ cdef RateLimit build_limit(dict spec, list rules, segment):
     limit.early = spec["early"]
     limit.concurrent = limit.algorithm == "concurrent"
     limit.quoted = b'"%b"' % limit.name.encode()
-    # rate_limit:user:ALICE:POLICY, of windows rate_limit:sliding:user:…
-    form = "" if limit.algorithm == "token_bucket" else limit.algorithm.removesuffix("_window") + ":"
-    limit.key_head = f"rate_limit:{form}".encode()
     limit.key_tail = f":{limit.name}".encode()
     limit.allowance = build_allowance(limit, spec["allowance"], rules, segment)
     limit.tiers = [build_tier(limit, tier, rules, segment) for tier in spec["tiers"]]
@@ -93,6 +94,11 @@ cdef Allowance build_allowance(RateLimit limit, dict spec, list rules, segment):
     allowance.kind = (limit.algorithm, allowance.limit, allowance.period_ms, allowance.burst)
     allowance.terms = encoded(allowance.kind)
     allowance.is_store_log = limit.algorithm == "sliding_window" and allowance.limit <= MAX_STORE_LOG
+    # rate_limit:user:ALICE:POLICY, of a log rate_limit:sliding:user:…: what is kept in another way has
+    # another key, since tiers of one policy may differ in it.
+    forms = {"token_bucket": "", "fixed_window": "fixed:", "sliding_window": "sliding_counter:"}
+    form = "sliding:" if allowance.is_store_log else forms.get(limit.algorithm, "")
+    allowance.key_head = f"rate_limit:{form}".encode()
     # A state of another form is another cell's: a reload that changes the form begins anew.
     is_log = limit.algorithm == "sliding_window" and allowance.limit <= _core.MAX_EXACT_WINDOW
     form = f"{limit.name}/{limit.algorithm}/{spec['period']}/{is_log}"
@@ -170,9 +176,9 @@ cdef class RateLimit:
         address[whole] &= <uint8_t>(0xFF00 >> (self.ipv6_prefix % 8))
         memset(address + whole + 1, 0, 15 - whole)
 
-    cdef void put_key(self, Exchange exchange, Buffer* out) noexcept:
+    cdef void put_key(self, Exchange exchange, Allowance allowance, Buffer* out) noexcept:
         """Where a store keeps the state; a lane's tag may follow."""
-        buffer_put(out, <const char*>self.key_head, len(self.key_head))
+        buffer_put(out, <const char*>allowance.key_head, len(allowance.key_head))
         self.put_who(exchange, out)
         buffer_put(out, <const char*>self.key_tail, len(self.key_tail))
 
@@ -221,6 +227,11 @@ cdef class RateLimit:
             self.put_address(exchange, out)
             return
         buffer_put(out, <const char*>self.key_word, len(self.key_word))
+        if size > MAX_NAME:
+            # By a hash that all hosts agree about.
+            digest = b"sha256:" + hashlib.sha256(text[:size]).hexdigest().encode()
+            buffer_put(out, <const char*>digest, len(digest))
+            return
         for i in range(size):
             if is_plain(text[i]):
                 buffer_put_char(out, text[i])

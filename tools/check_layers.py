@@ -32,7 +32,10 @@ COMPILED = {
     "gateway/config/explain.py": ("gateway._core", "explains with the workers' own route table"),
     "gateway/config/limits.py": ("gateway._core", "the bounds of the structures"),
     "gateway/config/table.py": ("gateway._core", "the route table has the last word on a pattern"),
-    "gateway/limits/store.py": ("gateway.cext.lane", "the data plane's questions to Redis"),
+    "gateway/limits/store.py": (
+        "gateway._core gateway.cext.lane",
+        "the data plane's questions to Redis",
+    ),
     "gateway/supervisor/start.py": (
         "gateway._core gateway.cext.worker",
         "makes the segment before the first fork, and the data plane that workers run",

@@ -11,6 +11,8 @@ it fits or not; then a weight below 0 gives back."""
 class Batch:
     """One call of the script, and who waits for its answers."""
 
+    born: float
+    """When its first question was asked, by time.monotonic()."""
     name: str
     """Stands in the call; no other call has it."""
 

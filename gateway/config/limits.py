@@ -10,13 +10,15 @@ from pydantic import BeforeValidator, PlainSerializer, PlainValidator, model_val
 from gateway._core import MAX_LEASE, MAX_WINDOW_COUNT
 from gateway.config.reflect import nearest
 from gateway.config.section import Section
-from gateway.config.values import Many, Text, WholeNumber, parse_text, shown, text_schema
+from gateway.config.values import Flag, Many, Text, WholeNumber, parse_text, shown, text_schema
 
 PERIODS_S = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 MAX_RATE = 10_000_000
 """Per period: a request each 100 ns, far above what a host serves."""
 MAX_FILL_S = 365 * 86_400
 """A bucket that fills more slowly than in a year is a slip of the pen."""
+MAX_CONCURRENT_ON_ROUTE = 4
+"""A request remembers what it is counted for (``MAX_ENTERED`` in cext/exchange.pxd)."""
 MAX_ON_ROUTE = 16
 """Policies on one route: the data plane holds the questions of a request in a fixed array."""
 KEYS = ("user", "client", "api_key", "ip", "route", "service", "global")
@@ -106,7 +108,7 @@ class Tier(Section):
     """Their rate."""
     burst: Tokens | None = None
     """Their burst."""
-    bypass: bool = False
+    bypass: Flag = False
     """They are not limited at all."""
 
     @model_validator(mode="after")
@@ -154,11 +156,11 @@ class RateLimit(Section):
     """Leading bits of an IPv6 address that are one caller: a subscriber has a whole network."""
     tiers: Many[Tier] = ()
     """Other allowances for some callers, such as a bypass for premium users."""
-    dry_run: bool = False
+    dry_run: Flag = False
     """Count and report, but refuse nothing."""
-    everywhere: bool = False
+    everywhere: Flag = False
     """Holds on all routes, before those that a route names."""
-    before_authentication: bool = False
+    before_authentication: Flag = False
     """Asked before a credential is looked at; `key` cannot be what a credential says."""
 
     @model_validator(mode="after")
@@ -217,8 +219,9 @@ def check_limits(limits: Any, routes: Any, state: Any) -> Iterator[tuple[tuple[A
     """Names exist, a route has not too many, Redis is there for what needs it. Takes raw data."""
     limits = limits if isinstance(limits, dict) else {}
     everywhere = [name for name, raw in limits.items() if _is_set(raw, "everywhere")]
+    concurrent = {name for name, raw in limits.items() if _algorithm(raw) == "concurrent"}
     for index, route in enumerate(routes if isinstance(routes, list) else []):
-        names = route.get("rate_limits") if isinstance(route, dict) else None
+        names = route.get("rate_limits", []) if isinstance(route, dict) else []
         names = [names] if isinstance(names, str) else names
         if not isinstance(names, list):
             continue
@@ -228,12 +231,19 @@ def check_limits(limits: Any, routes: Any, state: Any) -> Iterator[tuple[tuple[A
                 yield ("routes", index, "rate_limits"), f"there is no rate limit {name!r}{hint}"
         if len({*names, *everywhere}) > MAX_ON_ROUTE:
             yield ("routes", index, "rate_limits"), f"a route has at most {MAX_ON_ROUTE}"
+        if len({*names, *everywhere} & concurrent) > MAX_CONCURRENT_ON_ROUTE:
+            message = f"a route has at most {MAX_CONCURRENT_ON_ROUTE} concurrent policies"
+            yield ("routes", index, "rate_limits"), message
     url = state.get("url") if isinstance(state, dict) else None
     for name, raw in limits.items():
         mode = raw.get("mode") if isinstance(raw, dict) else None
         if mode in ("exact", "leased") and not str(url).startswith("redis"):
             message = f"{mode} needs Redis; set state.url to redis://HOST:PORT"
             yield ("rate_limits", name, "mode"), message
+
+
+def _algorithm(raw: Any) -> Any:
+    return raw.get("algorithm") if isinstance(raw, dict) else None
 
 
 def _is_set(raw: Any, key: str) -> bool:

@@ -8,6 +8,7 @@ import orjson
 from gateway.config import Config, Loaded, load
 from gateway.config.compile import compile_plan
 from gateway.config.compile_service import Labels
+from gateway.config.state import state_target
 from gateway.config.stored import NOTHING_STORED, Stored, merge
 from gateway.config.table import verify
 from gateway.control.publication import Publication
@@ -89,11 +90,17 @@ def _with_settings_of(config: Config, started_with: Config) -> Config:
     fixed = {name: getattr(started_with.server, name) for name in FIXED_SETTINGS}
     server = config.server.model_copy(update=fixed)
     auth = config.auth.model_copy(update={"enabled": started_with.auth.enabled})
+    limits = config.rate_limits
+    if state_target(started_with.state.url).kind == "memory":
+        # Without the Redis that comes with the restart, each host limits by itself.
+        by_host = {"mode": "memory"}
+        limits = {name: limit.model_copy(update=by_host) for name, limit in limits.items()}
     return config.model_copy(
         update={
             "server": server,
             "store": started_with.store,
             "state": started_with.state,
             "auth": auth,
+            "rate_limits": limits,
         }
     )

@@ -26,5 +26,4 @@ def connect_limits(state: State, segment: Any, metrics: "Metrics") -> "LimitStor
         metrics,
         nonce=os.urandom(8).hex(),
         wait_s=state.limit_timeout,
-        connect_s=state.timeout,
     )

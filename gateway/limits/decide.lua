@@ -26,8 +26,11 @@ local bucket = {}
 
 function bucket.look(key, ask)
   local interval = math.max(1, math.ceil(ask.period / ask.limit))
+  local tolerance = interval * ask.burst
+  -- Never fuller than by a debt: the clock of a node that takes over may be behind.
   local full_at = math.max(now, tonumber(redis.call('GET', key) or now))
-  local used, tolerance = full_at - now, interval * ask.burst
+  full_at = math.min(full_at, now + 2 * tolerance)
+  local used = full_at - now
   local after = used + ask.weight * interval
   local state = { full_at = full_at, interval = interval, fits = after <= tolerance }
   state.remaining = math.floor((tolerance - used) / interval)
@@ -128,6 +131,17 @@ local function kind_of(ask)
   return kinds[ask.kind]
 end
 
+-- What stands in a key and is none of ours must not fail the questions of all others.
+local function look(ask)
+  local kind = kind_of(ask)
+  local ok, state = pcall(kind.look, ask.key, ask)
+  if ok then
+    return state
+  end
+  redis.call('DEL', ask.key)
+  return kind.look(ask.key, ask)
+end
+
 local place, number = 3, 0
 
 local function next_question()
@@ -153,7 +167,8 @@ end
 -- As many tokens as there are, up to what was asked for.
 local function lease(ask)
   local one = { limit = ask.limit, period = ask.period, burst = ask.burst, weight = 1 }
-  local state = bucket.look(ask.key, one)
+  one.key, one.kind = ask.key, 'token_bucket'
+  local state = look(one)
   local granted = math.min(ask.weight, math.max(0, state.remaining))
   if granted > 0 then
     one.weight = granted
@@ -169,7 +184,7 @@ local function request(count)
     if ask.kind == 'lease' then
       lease(ask)
     else
-      local state = kind_of(ask).look(ask.key, ask)
+      local state = look(ask)
       asks[#asks + 1], states[#states + 1] = ask, state
       allowed = allowed and (state.fits or not ask.enforced)
     end

@@ -6,7 +6,7 @@ While the node is away nobody waits for it. One try each `PROBE_S` finds out tha
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,11 +52,14 @@ class Dispatcher:
         metrics: Metrics,
         on_change: Callable[[str], None],
         *,
+        probe: Sequence[str | bytes | int],
         nonce: str,
         wait_s: float,
         connect_s: float,
     ) -> None:
         """``nonce``: a text that no other dispatcher has. An answer later than `wait_s` is lost.
+
+        `probe` is a command that writes to the node: who answers it can decide.
 
         `on_change` is told when the node goes away, with the reason, and with "" when it is back.
         """
@@ -66,6 +69,7 @@ class Dispatcher:
         self._connect = connect
         self._metrics = metrics
         self._on_change = on_change
+        self._probe = probe
         self._nonce = nonce
         self._wait_s = wait_s
         self._connect_s = connect_s
@@ -73,6 +77,7 @@ class Dispatcher:
         self._sha = b""
         self._asked: Batch | None = None
         self._began_ns = 0
+        self._retried = False
         self._patience: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
@@ -83,18 +88,34 @@ class Dispatcher:
         """Connect, and connect again, until cancelled."""
         patience = asyncio.get_running_loop().call_later(self._wait_s, self._not_yet)
         while True:
-            try:
-                async with asyncio.timeout(self._connect_s):
-                    link = await self._connect()
-                    self._sha = await link.ask("SCRIPT", "LOAD", SCRIPT)
-            except FAILURES as error:
-                self.lose(error)
-            else:
+            link = await self._try()
+            if link is not None:
                 patience.cancel()
                 self._found(link)
                 await link.closed
                 self.lose(ConnectionResetError("the connection is lost"))
             await asyncio.sleep(PROBE_S)
+
+    async def _try(self) -> Link | None:
+        """A connection on which questions can be asked and answered."""
+        link: Link | None = None
+        try:
+            async with asyncio.timeout(self._connect_s):
+                link = await self._connect()
+                self._sha = await link.ask("SCRIPT", "LOAD", SCRIPT)
+                # It may take a script and still no writes: full memory, a replica.
+                await link.ask(*self._probe)
+                ready, link = link, None
+                return ready
+        except FAILURES as error:
+            self.lose(error)
+        except Exception as error:
+            log.exception("Redis cannot be reached, for a reason that nothing foresaw")
+            self.lose(error)
+        finally:
+            if link is not None:
+                link.close()
+        return None
 
     async def finish(self) -> None:
         """Until nothing waits, or the node is away."""
@@ -105,9 +126,9 @@ class Dispatcher:
         """Whoever waits decides alone."""
         link, self.link = self.link, None
         self.lane.away = True
+        self._give_up()
         if link is not None:
             link.close()
-        self._give_up()
 
     def lose(self, error: Exception) -> None:
         """The node does not answer, or not in time."""
@@ -115,9 +136,9 @@ class Dispatcher:
         if not self.lane.away:
             self.lane.away = True
             self._on_change(str(error) or type(error).__name__)
+        self._give_up()
         if link is not None:
             link.close()
-        self._give_up()
 
     def _not_yet(self) -> None:
         if self.link is None:
@@ -131,19 +152,29 @@ class Dispatcher:
         self._send()
 
     def _send(self) -> None:
-        if self._asked is not None or self.link is None:
-            return
-        batch = self.lane.take()
-        if batch is None:
-            return
-        self._call(self.link, batch)
+        """The batch that waits for longest.
 
-    def _call(self, link: Link, batch: "Batch") -> None:
+        One that has waited too long is not sent any more: Redis is slower than questions come.
+        """
+        now = time.monotonic()
+        while self._asked is None and self.link is not None:
+            batch = self.lane.take()
+            if batch is None:
+                return
+            left_s = self._wait_s - (now - batch.born)
+            if left_s > 0:
+                self._retried = False
+                self._call(self.link, batch, left_s)
+            else:
+                self._metrics.add("rate_limit_store_failures_total", 1)
+                batch.give_up()
+
+    def _call(self, link: Link, batch: "Batch", left_s: float) -> None:
         self._calls += 1
         self._asked = batch
         self._began_ns = time.perf_counter_ns()
         command = batch.command(self._sha, f"{self._nonce}:{self._calls}")
-        self._patience = asyncio.get_running_loop().call_later(self._wait_s, self._too_late)
+        self._patience = asyncio.get_running_loop().call_later(left_s, self._too_late)
         link.send(command, self._answered)
 
     def _too_late(self) -> None:
@@ -156,9 +187,10 @@ class Dispatcher:
             self._patience.cancel()
         if batch is None:
             return
-        if self.link is not None and is_unknown_script(answer):
+        if self.link is not None and is_unknown_script(answer) and not self._retried:
+            self._retried = True
             self.link.send(LOAD, ignore)
-            self._call(self.link, batch)
+            self._call(self.link, batch, self._wait_s)
             return
         try:
             if not isinstance(answer, list):

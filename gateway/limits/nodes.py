@@ -10,7 +10,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredError
 
 from gateway.config.addresses import Address
 from gateway.config.state import StateTarget
@@ -30,9 +30,17 @@ class Nodes(ABC):
     """What keys end in, so that those that are asked about together are on one node."""
 
     def __init__(self, target: StateTarget, timeout_s: float) -> None:
-        """An answer to a question about the nodes takes at most `timeout_s`."""
+        """Each server that is asked has `timeout_s` to answer."""
         self._target = target
         self._timeout_s = timeout_s
+
+    @property
+    def connect_s(self) -> float:
+        """How long `connect` may take, when all servers that know where the nodes are hang but the
+        last one that is asked.
+        """
+        asked = 0 if self._target.kind == "redis" else len(self._target.hosts)
+        return self._timeout_s * (asked + 1)
 
     async def connect(self, tag: bytes) -> Link:
         """To the node that has the keys with this tag. Raises RedisError, OSError, TimeoutError."""
@@ -99,18 +107,25 @@ class Cluster(Nodes):
         async with self._lock:
             if tag not in self._given:
                 self._given = await self._read_map()
-            return self._given.pop(tag)
+            try:
+                return self._given.pop(tag)
+            except KeyError:
+                raise RedisError("no node of the cluster has the slot") from None
 
     async def _read_map(self) -> dict[bytes, Address]:
         options = self._options()
         nodes = [ClusterNode(host, port, **options) for host, port in self._target.hosts]
         cluster = RedisCluster(startup_nodes=nodes, **options)
         try:
-            await cluster.initialize()
+            try:
+                await cluster.initialize()
+            except RedisClusterException as error:  # which is no RedisError
+                raise RedisError(str(error)) from None
             found = {}
             for tag in self.tags:
-                node = cluster.get_node_from_key(tag.decode())
-                if node is not None:
+                with contextlib.suppress(SlotNotCoveredError):
+                    node = cluster.get_node_from_key(tag.decode())
+                    assert node is not None, "a slot without replicas is an error"
                     found[tag] = Address(node.host, int(node.port))
             return found
         finally:

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gateway._core import MAX_LEASE
 from gateway.cext.lane import Lane, number_of_lane
 from gateway.limits.dispatcher import FAILURES, PROBE_S, Dispatcher, Metrics
 from gateway.limits.link import settle
@@ -65,7 +66,6 @@ class LimitStore:
         *,
         nonce: str,
         wait_s: float,
-        connect_s: float,
     ) -> None:
         """``nonce``: a text that no other worker has. An answer later than `wait_s` is lost."""
         self._segment = segment
@@ -75,6 +75,8 @@ class LimitStore:
         self._hosts = 1
         self._whole = True
         self._fetching: dict[int, asyncio.Future[bool]] = {}
+        self._wanted: dict[int, int] = {}
+        """Key → tokens that those need who wait for a fetch that has not been sent."""
         self._returns: dict[int, tuple[asyncio.TimerHandle, LeaseQuestion, int]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._dispatchers: list[Dispatcher] = []
@@ -84,9 +86,10 @@ class LimitStore:
                 partial(nodes.connect, tag),
                 metrics,
                 self._changed,
+                probe=self._sign_of_life(tag),
                 nonce=f"{nonce}:{number}",
                 wait_s=wait_s,
-                connect_s=connect_s,
+                connect_s=nodes.connect_s,
             )
             self._dispatchers.append(dispatcher)
         self.lanes = [dispatcher.lane for dispatcher in self._dispatchers]
@@ -129,9 +132,13 @@ class LimitStore:
         await self._fetch(question, max(1, question[2].lease // 2))
 
     async def _fetch(self, asked: LeaseQuestion, tokens: int) -> bool:
-        """One fetch for each key at a time, whoever waits for it."""
+        """One fetch for each key at a time, of as many tokens as all who wait for it need."""
         key = asked[3]
         running = self._fetching.get(key)
+        if running is not None and key not in self._wanted:  # it is under way, without our tokens
+            await asyncio.shield(running)
+            running = self._fetching.get(key)
+        self._wanted[key] = self._wanted.get(key, 0) + asked[4]
         if running is None:
             running = asyncio.ensure_future(self._fetch_once(asked, tokens))
             self._fetching[key] = running
@@ -139,10 +146,12 @@ class LimitStore:
         return await asyncio.shield(running)
 
     async def _fetch_once(self, asked: LeaseQuestion, tokens: int) -> bool:
-        limits, store_key, allowance, key, weight = asked
+        limits, store_key, allowance, key, _ = asked
         _, limit, period_ms, burst = allowance.kind
         terms = ("lease", limit, period_ms, burst)
-        answer = await self._ask((store_key, terms, max(tokens, weight), 1))
+        await asyncio.sleep(0)  # who asks in the same turn takes part
+        tokens = min(max(tokens, self._wanted.pop(key)), MAX_LEASE)
+        answer = await self._ask((store_key, terms, tokens, 1))
         if answer is None:
             return False
         granted, remaining, reset_ms, retry_ms = answer
@@ -196,17 +205,18 @@ class LimitStore:
 
     # --- there or away ----------------------------------------------------------------------------
 
+    def _sign_of_life(self, tag: bytes) -> tuple[str | bytes | int, ...]:
+        return ("EVAL", HOSTS, 1, b"rate_limit:hosts" + tag, self._host, HOST_LIFE_S)
+
     async def _beat(self) -> None:
         """Of all hosts, at the node of the first lane."""
         first = self._dispatchers[0]
-        key = b"rate_limit:hosts" + first.lane.tag
+        sign = self._sign_of_life(first.lane.tag)
         while True:
             if first.link is not None:
                 try:
                     async with asyncio.timeout(self._wait_s):
-                        hosts = int(
-                            await first.link.ask("EVAL", HOSTS, 1, key, self._host, HOST_LIFE_S)
-                        )
+                        hosts = int(await first.link.ask(*sign))
                 except FAILURES as error:
                     first.lose(error)
                 else:

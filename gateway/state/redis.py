@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from gateway.state.interface import Revocation, Space, StateUnavailable
 
@@ -43,6 +43,9 @@ _COUNT: Final = (
     "if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end return n"
 )
 """One key each, so that they run in a cluster too."""
+
+FAILURES: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What says that Redis is away. That of clusters is no `RedisError`."""
 
 Result = TypeVar("Result")
 
@@ -113,7 +116,7 @@ class RedisState:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await operation()
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self._paused_until = time.monotonic() + PAUSE_S
             self.failures += 1
             raise StateUnavailable(f"Redis: {_reason(error)}") from None
@@ -144,7 +147,7 @@ class RedisState:
                     self._set_informed(True)
                 async with asyncio.timeout(self._timeout_s + BLOCK_MS / 1000):
                     answer = await self._reader.xread({STREAM: position}, BATCH, BLOCK_MS)
-            except (RedisError, OSError, TimeoutError) as error:
+            except FAILURES as error:
                 position = ""
                 self._set_informed(False, _reason(error))
                 await asyncio.sleep(RETRY_S)

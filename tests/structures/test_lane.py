@@ -53,12 +53,12 @@ def test_another_answer_is_refused_and_nobody_is_told() -> None:
 
 def test_a_batch_has_a_bound() -> None:
     lane = Lane(0, b"", lambda: None)
-    for number in range(600):
+    for number in range(1100):
         lane.ask([(f"k{number}", TERMS, 1, 1)], lambda _: None)
     sizes = []
     while (batch := lane.take()) is not None:
         sizes.append(int(words(batch.command(b"abc", "n"))[2]))
-    assert sizes == [256, 256, 88]
+    assert sizes == [512, 512, 76]
 
 
 def test_lanes_are_the_same_on_all_hosts() -> None:

@@ -48,6 +48,19 @@ def test_settings_of_sockets_and_processes_stay_as_started(source: ConfigSource)
     assert made.config["server"]["workers"] == 2
 
 
+def test_limits_that_need_redis_wait_for_the_restart_that_brings_it(source: ConfigSource) -> None:
+    assert source.path is not None
+    started_with = source.load().config
+    limits = "rate_limits: { all: { rate: 5/s, mode: exact, on_failure: deny } }\n"
+    source.path.write_text(TEXT + "state: { url: 'redis://127.0.0.1:1' }\n" + limits)
+    made = publish(source.load(), Lengths(), 2, started_with)
+    assert made.needs_restart == ("state",)
+    assert orjson.loads(made.plan)["rate_limits"][0]["mode"] == "memory"
+    assert (
+        orjson.loads(publish(source.load(), Lengths(), 2).plan)["rate_limits"][0]["mode"] == "exact"
+    )
+
+
 def test_the_store_stays_as_started(source: ConfigSource) -> None:
     assert source.path is not None
     started_with = source.load().config

@@ -70,7 +70,8 @@ impl Bucket {
         let tag = tag_of(key);
         let most = now + 2 * self.tolerance();
         let take = |word: u64| {
-            let after = Self::full_at(word, tag, now).saturating_add(weight * self.interval);
+            let after =
+                Self::full_at(word, tag, now).saturating_add(weight.saturating_mul(self.interval));
             Some(tagged(after.min(most), tag))
         };
         cell.keep_until(most);
