@@ -47,7 +47,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        lane: "Lane",
+        make_lane: "Callable[[Callable[[], None]], Lane]",
         connect: Connect,
         metrics: Metrics,
         on_change: Callable[[str], None],
@@ -57,13 +57,15 @@ class Dispatcher:
         wait_s: float,
         connect_s: float,
     ) -> None:
-        """``nonce``: a text that no other dispatcher has. An answer later than `wait_s` is lost.
+        """`make_lane` makes the lane from what it calls when something waits.
+
+        ``nonce``: a text that no other dispatcher has. An answer later than `wait_s` is lost.
 
         `probe` is a command that writes to the node: who answers it can decide.
 
         `on_change` is told when the node goes away, with the reason, and with "" when it is back.
         """
-        self.lane = lane
+        self.lane = make_lane(self.wake)
         self.link: Link | None = None
         """None while the node is away."""
         self._connect = connect

@@ -82,7 +82,7 @@ class LimitStore:
         self._dispatchers: list[Dispatcher] = []
         for number, tag in enumerate(nodes.tags):
             dispatcher = Dispatcher(
-                Lane(number, tag, partial(self._wake, number)),
+                partial(Lane, number, tag),
                 partial(nodes.connect, tag),
                 metrics,
                 self._changed,
@@ -116,9 +116,6 @@ class LimitStore:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for dispatcher in self._dispatchers:
             dispatcher.close()
-
-    def _wake(self, number: int) -> None:
-        self._dispatchers[number].wake()
 
     # --- leases -----------------------------------------------------------------------------------
 

@@ -402,8 +402,9 @@ async def test_a_probe_that_fails_leaves_no_connection(
 ) -> None:
     """Redis lets us connect, but not load the script: twelve probes, and no socket more."""
     async with Redis.from_url(redis.url) as client:
-        await client.execute_command(
-            "ACL", "SETUSER", "gw", "on", ">pw", "~*", "+@all", "-script"
+        await client.acl_setuser(
+            "gw", enabled=True, passwords=["+pw"], keys=["*"], categories=["+@all"],
+            commands=["-script"],
         )  # fmt: skip
     store = make_store("50ms", redis.url.replace("redis://", "redis://gw:pw@"))
     await asyncio.sleep(0.5)
