@@ -65,6 +65,10 @@ def _auth(route: PlannedRoute) -> Iterator[str]:
 
 def _limits(plan: Plan, route: PlannedRoute) -> Iterator[str]:
     yield f"body {format_size(route.body)}"
+    overload = plan.server.overload
+    if overload.in_flight or overload.loop_lag:
+        never = route.criticality == "critical"
+        yield f"{route.criticality}: {'not refused' if never else 'may be refused'} under overload"
     limits = [plan.rate_limits[index] for index in route.rate_limits]
     # In the order in which they are asked.
     for limit in sorted(limits, key=lambda limit: not limit.early):
