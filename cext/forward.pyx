@@ -14,8 +14,11 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from gateway.cext.buffer cimport Buffer, buffer_free, buffer_put, buffer_put_uint
 from gateway.cext.native cimport (
     GW_ABANDONED,
+    GW_BREAKER_HALF_OPEN,
     GW_BREAKER_OPEN,
     GW_BULKHEAD_REFUSED_TOTAL,
+    GW_CIRCUIT_BREAKER_CLOSED_TOTAL,
+    GW_CIRCUIT_BREAKER_HALF_OPENED_TOTAL,
     GW_CIRCUIT_BREAKER_OPENED_TOTAL,
     GW_CIRCUIT_BREAKER_REFUSED_TOTAL,
     GW_FAILURE,
@@ -218,6 +221,10 @@ cdef void leave_endpoint(Exchange exchange) noexcept:
 cdef void breaker_entered(Exchange exchange, int32_t state) noexcept:
     if state == GW_BREAKER_OPEN:
         count(exchange, GW_CIRCUIT_BREAKER_OPENED_TOTAL)
+    elif state == GW_BREAKER_HALF_OPEN:
+        count(exchange, GW_CIRCUIT_BREAKER_HALF_OPENED_TOTAL)
+    else:
+        count(exchange, GW_CIRCUIT_BREAKER_CLOSED_TOTAL)
     log.warning("circuit breaker of %s: %s", exchange.service.name, STATES[state])
 
 

@@ -41,7 +41,8 @@ def test_the_breaker_opens_refuses_and_recovers(gateway: Any, scripted: Any) -> 
         assert client.get().status == 200
         assert running.segment.breaker(label)[0] == "closed"
     counted = running.segment.collect()["services"]["echo"]
-    assert counted["circuit_breaker_opened_total"] == 1
+    for change in ("opened", "half_opened", "closed"):
+        assert counted[f"circuit_breaker_{change}_total"] == 1
     assert counted["circuit_breaker_refused_total"] == 1
 
 

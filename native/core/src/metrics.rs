@@ -147,7 +147,7 @@ pub const WORKER: [Metric; 23] = [
 pub const METRICS_OVERFLOW: usize = 12;
 
 /// One value for each service in each process.
-pub const SERVICE: [Metric; 21] = [
+pub const SERVICE: [Metric; 23] = [
     counter(
         "upstream_connects_total",
         "Connections opened to endpoints.",
@@ -228,6 +228,14 @@ pub const SERVICE: [Metric; 21] = [
     counter(
         "mirror_failed_total",
         "Copies of requests that the mirror did not answer, or with 500 or above.",
+    ),
+    counter(
+        "circuit_breaker_half_opened_total",
+        "Times the circuit breaker has let probes pass after it was open.",
+    ),
+    counter(
+        "circuit_breaker_closed_total",
+        "Times the circuit breaker has closed again.",
     ),
 ];
 
