@@ -14,6 +14,7 @@ from gateway.cext.buffer cimport buffer_free, buffer_put
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.framing cimport BODY_UNTIL_CLOSE
 from gateway.cext.head cimport head_own
+from gateway.cext.hedge cimport relies_on_hedge
 from gateway.cext.llhttp cimport HPE_OK, HPE_PAUSED, HTTP_REQUEST
 from gateway.cext.parser cimport parser_execute, parser_init, parser_resume
 from gateway.cext.refusal cimport (
@@ -126,7 +127,8 @@ cdef class Http1Downstream(ResponseWriter):
             self.after_event()
         elif self.state == EXCHANGING:
             if self.clock.now_ms >= exchange.deadline_ms:
-                exchange.refuse(exchange.deadline_code)
+                if not relies_on_hedge(exchange):
+                    exchange.refuse(exchange.deadline_code)
             elif self.write_paused and self.is_write_stalled():
                 self.wire.abort()
             elif not exchange.request_complete and self.read_stops == 0 and self.is_body_slow():

@@ -12,6 +12,7 @@ import logging
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from gateway.cext.buffer cimport Buffer, buffer_free, buffer_put, buffer_put_uint
+from gateway.cext.hedging cimport HEDGE_FAILED
 from gateway.cext.native cimport (
     GW_ABANDONED,
     GW_BREAKER_HALF_OPEN,
@@ -38,7 +39,7 @@ from gateway.cext.native cimport (
     gw_endpoints_report,
     gw_metrics_service_add,
 )
-from gateway.cext.plan cimport GO, refuse
+from gateway.cext.plan cimport GO, REFUSED, refuse
 from gateway.cext.pool cimport Pool
 from gateway.cext.refusal cimport (
     BULKHEAD_FULL,
@@ -123,7 +124,7 @@ cdef Verdict attempt(Exchange exchange) noexcept:
     exchange.tried[exchange.attempts] = <uint32_t>index
     exchange.attempts += 1
     verdict = begin_attempt(exchange, <uint32_t>index)
-    if service.hedging is not None and exchange.attempts == 1:
+    if verdict != REFUSED and service.hedging is not None and exchange.attempts == 1:
         service.hedging.watch(exchange)
     return verdict
 
@@ -198,7 +199,8 @@ cdef void end_attempt(Exchange exchange, GwOutcome outcome) noexcept:
 
 cdef bint is_first(Exchange exchange) noexcept:
     """Whether this is the first attempt: later ones are of requests that were slow, or failed, before."""
-    return exchange.attempts == 1 or exchange.hedge is not None
+    return (exchange.attempts == 1 or exchange.hedge is not None
+            or (exchange.attempts == 2 and exchange.hedged == HEDGE_FAILED))
 
 
 cdef void outrun(Exchange exchange) noexcept:

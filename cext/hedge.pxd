@@ -14,5 +14,6 @@ cdef class Hedge(Exchange):
 
 cdef void begin_hedge(Exchange original) noexcept
 cdef bint yields(Exchange exchange, int status) noexcept
+cdef bint relies_on_hedge(Exchange exchange) noexcept
 cdef void await_hedge(Exchange exchange) noexcept
 cdef void cancel_hedge(Exchange exchange) noexcept

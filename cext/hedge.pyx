@@ -35,7 +35,7 @@ from gateway.cext.native cimport (
 )
 from gateway.cext.plan cimport GO
 from gateway.cext.pool cimport Pool
-from gateway.cext.refusal cimport UPSTREAM_RESET, Code
+from gateway.cext.refusal cimport UPSTREAM_OVERLOADED, UPSTREAM_RESET, Code
 from gateway.cext.service cimport Retries, Service
 from gateway.cext.sides cimport Upstream
 
@@ -58,6 +58,7 @@ cdef void begin_hedge(Exchange original) noexcept:
     hedge = Hedge(original.worker, original.downstream)
     hedge.original = original
     hedge.service = service
+    hedge.is_head = original.is_head  # of its answer's framing
     hedge.active = True
     if service.breaker_handle != NULL and not is_admitted(hedge):
         return
@@ -80,6 +81,16 @@ cdef bint yields(Exchange exchange, int status) noexcept:
         return True
     cancel_hedge(exchange)
     return False
+
+
+cdef bint relies_on_hedge(Exchange exchange) noexcept:
+    """The first attempt has waited for a connection for too long, and its hedge may still answer."""
+    if exchange.hedge is None or not exchange.waiting or exchange.deadline_code != UPSTREAM_OVERLOADED:
+        return False
+    exchange.waiting = False
+    exchange.pool.leave_queue()
+    await_hedge(exchange)
+    return True
 
 
 cdef void await_hedge(Exchange exchange) noexcept:

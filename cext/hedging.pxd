@@ -23,6 +23,7 @@ cdef class Hedging:
     cdef uint64_t delay_ns          # fixed, or the least
     cdef object queue               # deque of (Exchange, serial, due), in order of their beginning
     cdef bint armed                 # the timer is set
+    cdef bint is_waiting(self, tuple entry) noexcept
     cdef void watch(self, Exchange exchange) noexcept
     cdef void observe(self, uint64_t latency_us) noexcept
     cdef void arm(self, uint64_t due_ns) noexcept

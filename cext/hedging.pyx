@@ -38,7 +38,7 @@ cdef class Hedging:
             if <uint64_t>usual_us * NS_PER_US > self.delay_ns:
                 due_ns = exchange.attempt_ns + <uint64_t>usual_us * NS_PER_US
         # Most are over long before they are due: the queue is as long as the slowest one lets it be.
-        while self.queue and not is_waiting(self.queue[0]):
+        while self.queue and not self.is_waiting(self.queue[0]):
             self.queue.popleft()
         self.queue.append((exchange, exchange.serial, due_ns))
         if not self.armed:
@@ -60,16 +60,17 @@ cdef class Hedging:
         self.worker.clock.read()
         while self.queue:
             entry = self.queue[0]
-            if is_waiting(entry):
+            if self.is_waiting(entry):
                 if <uint64_t>entry[2] > self.worker.clock.now_ns:
                     self.arm(entry[2])
                     return
                 begin_hedge(<Exchange>entry[0])
             self.queue.popleft()
 
-
-cdef bint is_waiting(entry) noexcept:
-    """Whether the first attempt of a queue's entry is still under way."""
-    cdef Exchange exchange = <Exchange>entry[0]
-    return (exchange.serial == <uint64_t>entry[1] and exchange.attempts == 1 and exchange.attempt_open
-            and exchange.hedge is None)
+    cdef bint is_waiting(self, tuple entry) noexcept:
+        """Whether the first attempt of a queue's entry is still under way, and for this service: a fallback
+        may have brought the exchange to another one."""
+        cdef Exchange exchange = <Exchange>entry[0]
+        return (exchange.serial == <uint64_t>entry[1] and exchange.attempts == 1 and exchange.attempt_open
+                and exchange.hedge is None and exchange.service is not None
+                and exchange.service.hedging is self)

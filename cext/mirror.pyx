@@ -22,7 +22,7 @@ cdef class Mirror:
         if (bits & 0xFFFFFFFF) >= self.share:
             return
         under_way = exchange.worker.copies.setdefault(self.service.label, set())
-        if len(under_way) >= self.max_requests or (
+        if len(under_way) >= self.max_requests or exchange.held.size > self.body_limit or (
                 exchange.request_framing.kind == BODY_LENGTH
                 and exchange.request_framing.length > self.body_limit):
             self.drop(exchange)

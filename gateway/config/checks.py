@@ -68,8 +68,10 @@ def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iter
         path = ("routes", index, "mirror")
         mirror = route.get("mirror") if isinstance(route, dict) else None
         yield from _check_reference(mirror, path, services)
-        if isinstance(mirror, dict) and mirror.get("service") == route.get("service"):
-            yield (*path, "service"), "is the route's own service; name another one"
+        own = [route.get("service")] if isinstance(route, dict) else []
+        own += [part.get("service") for part in parts or () if isinstance(part, dict)]
+        if isinstance(mirror, dict) and mirror.get("service") in own:
+            yield (*path, "service"), "is a service of the route itself; name another one"
     for name, service in services.items():
         fallback = service.get("fallback") if isinstance(service, dict) else None
         path = ("services", name, "fallback")

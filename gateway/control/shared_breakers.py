@@ -113,11 +113,13 @@ class SharedBreakers:
         """Until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
-            try:
-                for name, each in list(self._watched.items()):
+            for name, each in list(self._watched.items()):
+                try:
                     await self.look(state, name, each)
-            except StateUnavailable:
-                continue  # who watches Redis itself tells the log
+                except StateUnavailable:
+                    continue  # who watches Redis itself tells the log
+                except Exception:
+                    log.exception("the circuit breaker of %s is not shared for now", name)
 
     async def look(self, state: "State", name: str, each: _Watched) -> None:
         """Tell, and hear, of one service. Raises StateUnavailable."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from gateway.state.interface import Revocation, Space, StateUnavailable
 
@@ -116,6 +116,9 @@ class RedisState:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await operation()
+        except ResponseError as error:  # Redis is there, and will not do this
+            self.failures += 1
+            raise StateUnavailable(f"Redis: {_reason(error)}") from None
         except FAILURES as error:
             self._paused_until = time.monotonic() + PAUSE_S
             self.failures += 1

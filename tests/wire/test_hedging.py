@@ -279,3 +279,53 @@ def test_the_delay_is_what_the_service_usually_takes(pair: Any) -> None:
         assert client.get().body == b"ok"
         assert 0.02 <= time.monotonic() - begin < 0.3
     assert running.counted() == (1, 1, 0)
+
+
+HEAD = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 5\r\n", b""])
+def test_the_answer_to_a_hedged_head_has_no_body(pair: Any, length: bytes) -> None:
+    head_only = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n"
+    running = pair([HANGS], [(*REQUEST, head_only, *[*REQUEST, OK] * 3)])
+    with running.connect() as client:
+        answer = client.request(HEAD, "HEAD")
+        assert (answer.status, answer.body) == (200, b"")
+        assert client.get().body == b"ok", "the connection goes on with the next answer"
+    assert running.outcomes(1) == ["won"]
+
+
+def test_a_fallback_is_not_hedged_for_the_service_that_failed(gateway: Any, scripted: Any) -> None:
+    """It is under way when the first service's delay is over, and has no hedging of its own."""
+    failing = scripted(*[(*REQUEST, Do.CLOSE)] * 4)
+    slow = scripted((*REQUEST, 4 * AFTER_S, OK))
+    hedge = {"quantile": 0.0, "delay": AFTER_S}
+    outlier = {"consecutive_failures": 0, "failure_ratio": 0.9}
+    first = service(
+        endpoints=[endpoint(failing.address, 1), endpoint(failing.address, 1)],
+        retries={"hedge": hedge, "on": ["503"]},
+        balance="least_request",
+        fallback={"service": 1, "status": 503, "headers": {}, "body": ""},
+    )
+    other = service(slow.address, name="other", balance="least_request", outlier=outlier)
+    with gateway(plan([first, other])).connect() as client:
+        answer = client.get()
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert answer.get("x-gateway-fallback") == "service"
+
+
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+def test_who_finds_the_queue_full_is_not_hedged(pair: Any, method: bytes) -> None:
+    pool = {"max_connections": 1, "max_queue": 1}
+    hedge = {"delay": 5.0}
+    running = pair([HANGS], [ANSWERS], pool=pool, hedge=hedge, balance="weighted_round_robin")
+    clients = [running.connect() for _ in range(3)]
+    for client in clients[:2]:
+        client.send(GET)
+        time.sleep(0.05)
+    refused = clients[2].request(method + b" / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+    check_error(refused, 503, "upstream_overloaded")
+    assert running.counted()[0] == 0
+    for client in clients:
+        client.reset()
+    assert running.first.wait_for(lambda: running.gateway.exchanges == 0)

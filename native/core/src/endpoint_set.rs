@@ -238,8 +238,10 @@ impl EndpointSet {
         }
         let cell = self.cells[index];
         self.measure(cell, latency_us, false, now_ms);
-        if self.settings.ejection.latency_percent != 0 {
-            cell.count(&self.settings.ejection, now_ms);
+        let rules = &self.settings.ejection;
+        // The window of failures is not for what is neither: it would hide those that there are.
+        if rules.latency_percent != 0 && rules.failure_permille == 0 {
+            cell.count(rules, now_ms);
         }
     }
 
