@@ -26,7 +26,12 @@ async def instance_of(desk: Desk, text: str) -> Instance:
 
 
 async def register_instance(desk: Desk, registration: Registration) -> InstanceView:
-    """Add an instance, or renew what it says of itself. Conflict."""
+    """Add an instance, or renew what it says of itself. Conflict.
+
+    One that says nothing new has only sent a heartbeat, which is not in the audit log.
+    """
+    if (alive := await desk.store.instances.renew(registration, desk.now)) is not None:
+        return InstanceView.model_validate(alive)
     async with desk.store.transaction():
         row, is_new = await desk.store.instances.register(registration, desk.now)
         view = InstanceView.model_validate(row)

@@ -22,6 +22,10 @@ __all__ = ["Health", "Instance", "Instances", "Registration"]
 _AREA: Area = "registry"
 FORGET_AFTER = timedelta(hours=1)
 """How long an instance that sent no heartbeat is still shown. It gets no requests in that time."""
+DEFINED = (
+    "the endpoints of service {} are part of its stored definition; change them there, or give it "
+    "discovery: {{registry: …}}"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,20 @@ class Instance:
 
     def is_in_use(self, now: datetime) -> bool:
         """Whether it gets requests."""
-        return self.active and (self.expires_at is None or self.expires_at > now)
+        return self.active and not self._is_silent(now)
+
+    def would_return(self, now: datetime) -> bool:
+        """Whether it gets requests again with its next sign of life."""
+        return self.active and self._is_silent(now)
+
+    def says(self, registration: "Registration") -> bool:
+        """Whether the registration is the one that it was registered with."""
+        return registration == Registration(
+            self.service, self.url, self.weight, self.zone, self.metadata, self.ttl_s
+        )
+
+    def _is_silent(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
 
 
 class Health(NamedTuple):
@@ -113,7 +130,8 @@ class Instances:
     async def register(self, registration: Registration, now: datetime) -> tuple[Instance, bool]:
         """Add an instance, or lay what it says now over what it said before; whether it is new.
 
-        Conflict if the service's stored definition has endpoints of its own.
+        One that was taken out of use stays so. Conflict if the service's stored definition has
+        endpoints of its own.
         """
         said = {
             "weight": registration.weight,
@@ -121,12 +139,10 @@ class Instances:
             "metadata": registration.metadata,
             "ttl_s": registration.ttl_s,
             "expires_at": _expiry(registration.ttl_s, now),
-            "is_active": True,
             "updated_at": now,
         }
         async with self._database.write(_AREA) as connection:
             await _refuse_endpoints_of_definition(connection, registration.service)
-            await _forget(connection, registration.service, now)
             known = (table.c.service_name == registration.service) & (
                 table.c.endpoint_url == registration.url
             )
@@ -147,6 +163,28 @@ class Instances:
             found = await connection.execute(_SELECT.where(table.c.id == row_id))
             return Instance(**found.mappings().one()), is_new
 
+    async def renew(self, registration: Registration, now: datetime) -> Instance | None:
+        """A registration that says nothing new is a heartbeat; None if it says something new.
+
+        Conflict as for `register`.
+        """
+        known = await self._read(
+            _SELECT.where(
+                table.c.service_name == registration.service,
+                table.c.endpoint_url == registration.url,
+            )
+        )
+        if not known or not known[0].says(registration) or known[0].would_return(now):
+            return None
+        async with self._database.write() as connection:
+            await _refuse_endpoints_of_definition(connection, registration.service)
+            await connection.execute(
+                sa.update(table)
+                .where(table.c.id == known[0].id)
+                .values(expires_at=_expiry(registration.ttl_s, now))
+            )
+            return await self.by_id(known[0].id)
+
     async def heartbeat(self, instance_id: int, now: datetime) -> Instance:
         """It lives. NotFound, Conflict if it was registered without a time to live."""
         before = await self.by_id(instance_id)
@@ -155,7 +193,7 @@ class Instances:
         if before.ttl_s is None:
             raise Conflict(f"instance {instance_id} has no ttl_s, so that it needs no heartbeat")
         # Others hear of it only when it comes back: a heartbeat is no change.
-        async with self._database.write(None if before.is_in_use(now) else _AREA) as connection:
+        async with self._database.write(_AREA if before.would_return(now) else None) as connection:
             expires_at = _expiry(before.ttl_s, now)
             await connection.execute(
                 sa.update(table).where(table.c.id == instance_id).values(expires_at=expires_at)
@@ -165,7 +203,7 @@ class Instances:
     async def change(
         self, instance_id: int, now: datetime, expected: int | None = None, **values: Any
     ) -> Instance:
-        """Change ``weight``, ``zone``, ``metadata``, ``active``. NotFound, Superseded."""
+        """Change ``weight``, ``zone``, ``metadata``, ``active``. NotFound, Superseded, Conflict."""
         columns = {_COLUMNS.get(name, name): value for name, value in values.items()}
         async with self._database.write(_AREA) as connection:
             version = await _version(connection, instance_id, expected)
@@ -177,10 +215,26 @@ class Instances:
             return await self._known(instance_id)
 
     async def remove(self, instance_id: int, expected: int | None = None) -> None:
-        """It is gone. NotFound, Superseded."""
+        """It is gone. NotFound, Superseded, Conflict."""
         async with self._database.write(_AREA) as connection:
             await _version(connection, instance_id, expected)
             await connection.execute(sa.delete(table).where(table.c.id == instance_id))
+
+    async def forget(self, now: datetime, up_since: datetime) -> int:
+        """Remove who crashed without a word; returns how many.
+
+        `up_since`: since when the store could be reached without interruption. Nobody is forgotten
+        before there was time for a heartbeat, and `FORGET_AFTER` beyond it.
+        """
+        ttl_s = sa.func.coalesce(table.c.ttl_s, 0)
+        async with self._database.write() as connection:
+            gone = await connection.execute(
+                sa.delete(table).where(
+                    table.c.expires_at < now - FORGET_AFTER,
+                    ttl_s < int((now - up_since - FORGET_AFTER).total_seconds()),
+                )
+            )
+            return int(gone.rowcount)
 
     async def report_health(self, found: Iterable[Health], reporter: str) -> None:
         """Keep what the checks of one gateway have found; endpoints without a row are passed over.
@@ -188,7 +242,8 @@ class Instances:
         Nobody is told, and nobody goes by it: each gateway goes by its own checks.
         """
         async with self._database.write() as connection:
-            for service, url, health, at in found:
+            # In one order: of two hosts that lock rows in different ones, each waits for the other.
+            for service, url, health, at in sorted(found):
                 await connection.execute(
                     sa.update(table)
                     .where(table.c.service_name == service, table.c.endpoint_url == url)
@@ -212,16 +267,20 @@ def _expiry(ttl_s: int | None, now: datetime) -> datetime | None:
 
 
 async def _version(connection: AsyncConnection, instance_id: int, expected: int | None) -> int:
-    """That of the row, locked until the transaction ends. NotFound, Superseded."""
+    """That of the row, locked until the transaction ends. NotFound, Superseded, Conflict."""
     found = await connection.execute(
-        sa.select(table.c.version).where(table.c.id == instance_id).with_for_update()
+        sa.select(table.c.version, table.c.service_name, table.c.ttl_s)
+        .where(table.c.id == instance_id)
+        .with_for_update()
     )
-    version: int | None = found.scalar_one_or_none()
-    if version is None:
+    row = found.one_or_none()
+    if row is None:
         raise NotFound(f"there is no instance {instance_id}")
-    if expected is not None and version != expected:
-        raise Superseded(version)
-    return version
+    if row.ttl_s is None:  # what has a time to live is never an endpoint of a definition
+        await _refuse_endpoints_of_definition(connection, row.service_name)
+    if expected is not None and row.version != expected:
+        raise Superseded(row.version)
+    return int(row.version)
 
 
 async def _refuse_endpoints_of_definition(connection: AsyncConnection, service: str) -> None:
@@ -230,16 +289,4 @@ async def _refuse_endpoints_of_definition(connection: AsyncConnection, service: 
     )
     row = found.one_or_none()
     if row is not None and "discovery" not in (row.definition or {}):
-        raise Conflict(
-            f"the endpoints of service {service} are part of its stored definition; change them "
-            "there, or give it discovery: {registry: …}"
-        )
-
-
-async def _forget(connection: AsyncConnection, service: str, now: datetime) -> None:
-    """What crashed without a word must not stay for ever; a look at each registration will do."""
-    await connection.execute(
-        sa.delete(table).where(
-            table.c.service_name == service, table.c.expires_at < now - FORGET_AFTER
-        )
-    )
+        raise Conflict(DEFINED.format(service))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Area, Database
 from gateway.store.definitions import Definition, check_version
+from gateway.store.errors import Conflict
 from gateway.store.tables import service_registry as registry
 from gateway.store.tables import services as table
 
@@ -42,11 +43,16 @@ class Services:
             return found[0] if found else None
 
     async def add(self, name: str, section: Mapping[str, Any], now: datetime) -> Definition:
-        """Add one. Conflict if the name is taken."""
+        """Add one. Conflict if the name is taken, or if instances are registered under it that a
+        service without discovery would not ask for.
+        """
         settings, endpoints = _split(section)
         row = {"name": name, "definition": settings, "created_at": now, "updated_at": now}
         async with self._database.write(_AREA) as connection:
             await connection.execute(sa.insert(table).values(row))
+            if not _is_discovered(settings):
+                await _refuse_instances(connection, name, now)
+                await _unregister(connection, name)  # who is silent for too long
             await _register(connection, name, endpoints, now)
             return (await _load(connection, sa.select(table).where(table.c.name == name)))[0]
 
@@ -109,6 +115,18 @@ async def _unregister(connection: AsyncConnection, name: str) -> None:
     await connection.execute(sa.delete(registry).where(registry.c.service_name == name))
 
 
+async def _refuse_instances(connection: AsyncConnection, name: str, now: datetime) -> None:
+    lives = sa.or_(registry.c.expires_at.is_(None), registry.c.expires_at > now)
+    count = await connection.scalar(
+        sa.select(sa.func.count()).where(registry.c.service_name == name, lives)
+    )
+    if count:
+        raise Conflict(
+            f"{count} instances are registered under the name {name}; deregister them, or give the "
+            f"service discovery: {{registry: {{service: {name}}}}}"
+        )
+
+
 async def _register(
     connection: AsyncConnection, name: str, endpoints: Iterable[Mapping[str, Any]], now: datetime
 ) -> None:
@@ -130,7 +148,11 @@ async def _load(connection: AsyncConnection, statement: sa.Select[Any]) -> list[
     endpoints: dict[str, list[dict[str, Any]]] = {row["name"]: [] for row in rows}
     found = await connection.execute(
         sa.select(registry)
-        .where(registry.c.service_name.in_(endpoints), registry.c.is_active)
+        .where(
+            registry.c.service_name.in_(endpoints),
+            registry.c.is_active,
+            registry.c.expires_at.is_(None),  # what has a time to live is an instance
+        )
         .order_by(registry.c.id)
     )
     for row in found:
@@ -141,5 +163,5 @@ async def _load(connection: AsyncConnection, statement: sa.Select[Any]) -> list[
 def _definition(row: sa.RowMapping, endpoints: list[dict[str, Any]]) -> Definition:
     section = {} if row["definition"] is None else row["definition"]
     if isinstance(section, dict) and endpoints and not _is_discovered(section):
-        section = {**section, "endpoints": endpoints}
+        section = {"endpoints": endpoints, **section}  # those that it has itself come first
     return Definition(row["name"], section, row["version"], row["created_at"], row["updated_at"])
