@@ -5,8 +5,10 @@ import contextlib
 import logging
 import math
 import socket
+import time
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,10 +20,15 @@ if TYPE_CHECKING:
     from gateway.store.instances import Instance
     from gateway.upstreams.discovery.source import EndpointSet
 
-__all__ = ["Outage", "ServiceRegistry"]
+__all__ = ["Outages", "ServiceRegistry"]
 
 REPORT_S = 1.0
 """Between two reports of health: what became other in that time is one transaction."""
+FORGET_EVERY_S = 60.0
+"""Between two looks for instances that have been silent for long."""
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+KEPT = 64
+"""Outages. Only one that is more recent than a time to live (at most a week) matters."""
 SLACK_S = 0.01
 """Behind the moment at which an instance is silent for too long, so that the next look sees it."""
 
@@ -29,35 +36,46 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Outage:
+class Outages:
     """While the store is away nobody can send a heartbeat: whoever was alive when it went has a
     whole time to live when it is back.
+
+    What was before the start is an outage, too: nobody knows how long the store was away.
     """
 
-    seen_at: datetime | None = None
+    began_at: datetime | None = LONG_AGO
+    """Of the outage that goes on."""
+    seen_at: datetime = LONG_AGO
     """When the store last answered."""
-    began_at: datetime | None = None
-    ended_at: datetime | None = None
+    over: deque[tuple[datetime, datetime]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """Begin and end of the others, the oldest first."""
 
-    def goes_on(self, now: datetime) -> None:
+    @property
+    def up_since(self) -> datetime | None:
+        """Since when the store has answered without interruption; None while it does not."""
+        return self.over[-1][1] if self.began_at is None else None
+
+    def goes_on(self) -> None:
         """The store does not answer."""
-        if self.began_at is None or self.ended_at is not None:
-            self.began_at, self.ended_at = self.seen_at or now, None
+        if self.began_at is None:
+            self.began_at = self.seen_at
 
     def is_over(self, now: datetime) -> None:
         """The store answers."""
         self.seen_at = now
-        if self.began_at is not None and self.ended_at is None:
-            self.ended_at = now
+        if self.began_at is not None:
+            self.over.append((self.began_at, now))
+            self.began_at = None
 
     def end_of(self, instance: "Instance") -> datetime:
         """When it has been silent for too long."""
         end = instance.expires_at
         if end is None:
             return datetime.max.replace(tzinfo=UTC)
-        if self.began_at is None or self.ended_at is None or end <= self.began_at:
-            return end
-        return max(end, self.ended_at + timedelta(seconds=instance.ttl_s or 0))
+        for began_at, ended_at in self.over:
+            if end > began_at:
+                end = max(end, ended_at + timedelta(seconds=instance.ttl_s or 0))
+        return end
 
 
 class ServiceRegistry:
@@ -70,11 +88,13 @@ class ServiceRegistry:
 
     def __init__(self, link: StoreLink, in_force: Publication) -> None:
         self._link = link
-        self._outage = Outage()
+        self._outages = Outages()
         self._version = 0
         self._changed = asyncio.Event()
         self._registered_as: Mapping[str, str] = {}
         self._pending: dict[tuple[str, str], tuple[str, datetime]] = {}
+        self._failed = False
+        self._forget_at = 0.0
         link.subscribe(self._on_store_version)
         self.published(in_force)
 
@@ -93,10 +113,10 @@ class ServiceRegistry:
         try:
             rows = await self._link.store().instances.of_service(service)
         except StoreUnavailable as error:
-            self._outage.goes_on(now)
+            self._outages.goes_on()
             raise SourceError(f"the store cannot be reached: {error}") from None
-        self._outage.is_over(now)
-        ends = [(row, self._outage.end_of(row)) for row in rows if row.active]
+        self._outages.is_over(now)
+        ends = [(row, self._outages.end_of(row)) for row in rows if row.active]
         in_use = [(row, end) for row, end in ends if end > now]
         silent_in_s = min(((end - now).total_seconds() for _, end in in_use), default=math.inf)
         endpoints = (
@@ -138,18 +158,48 @@ class ServiceRegistry:
         """Until cancelled."""
         while True:
             await asyncio.sleep(REPORT_S)
-            if self._pending and self._link.available:
+            if not self._link.available:
+                self._outages.goes_on()
+                continue
+            if self._pending:
                 await self.report()
+            if time.monotonic() >= self._forget_at:
+                self._forget_at = time.monotonic() + FORGET_EVERY_S
+                await self.forget(datetime.now(UTC))
 
     async def report(self) -> None:
-        """Write down what is new. While the store is away it is kept: the latest of each."""
-        from gateway.store.errors import StoreError
+        """Write down what is new. What cannot be written is kept: the latest of each."""
         from gateway.store.instances import Health
 
         pending, self._pending = self._pending, {}
         found = [Health(*key, *value) for key, value in pending.items()]
         try:
             await self._link.store().instances.report_health(found, socket.gethostname())
-        except StoreError as error:
-            log.debug("the health of endpoints could not be written down: %s", error)
+        except Exception as error:
             self._pending = pending | self._pending
+            self._tell("the health of endpoints could not be written down", error)
+        else:
+            self._failed = False
+
+    async def forget(self, now: datetime) -> None:
+        """Remove who has been silent for long, though they could have been heard."""
+        try:
+            up_since = self._outages.up_since or now
+            gone = await self._link.store().instances.forget(now, up_since)
+        except Exception as error:
+            self._outages.goes_on()
+            self._tell("silent instances could not be forgotten", error)
+            return
+        self._outages.is_over(now)
+        if gone:
+            log.info("%d instances that were silent for long have been forgotten", gone)
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """Nothing here is worth the process. Of a lasting error the log has one line."""
+        from gateway.store.errors import StoreUnavailable
+
+        if isinstance(error, StoreUnavailable):  # the link to the store tells the log
+            log.debug("%s: %s", what, error)
+        elif not self._failed:
+            self._failed = True
+            log.error("%s; it is tried again", what, exc_info=error)

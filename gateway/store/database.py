@@ -28,9 +28,9 @@ COMMAND_TIMEOUT_S = 10.0
 """No statement of ours takes a second; a stopped server must not hold its callers for ever."""
 BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process' write."""
-OUTAGES = ("08", "25006", "28", "3D", "53", "57", "58")
-"""Of PostgreSQL's codes: connection, read-only standby, account, database, resources, shutdown and
-cancel, disk."""
+OUTAGES = ("08", "25006", "28", "3D", "40", "53", "57", "58")
+"""Of PostgreSQL's codes: connection, read-only standby, account, database, rollback by a deadlock,
+resources, shutdown and cancel, disk. None is our statement's fault: the same one may work later."""
 CONFLICT = "something of this name exists already, or what it refers to does not exist"
 POOL_SIZE = 4
 """Connections. Everything here is rare; four let a login pass a slow list."""

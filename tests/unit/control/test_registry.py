@@ -11,9 +11,9 @@ import pytest
 from gateway.config.stored import Stored, StoredSection
 from gateway.control import registry as module
 from gateway.control.publication import Publication
-from gateway.control.registry import Outage, ServiceRegistry
+from gateway.control.registry import Outages, ServiceRegistry
 from gateway.control.store_link import StoreLink
-from gateway.store.instances import Instance, Registration
+from gateway.store.instances import FORGET_AFTER, Instance, Registration
 from gateway.store.store import Store
 from gateway.upstreams.discovery.source import Endpoint, SourceError
 
@@ -63,20 +63,83 @@ def instance(expires_at: datetime | None, ttl_s: int | None = 30) -> Instance:
 
 
 def test_an_outage_of_the_store_is_nobodys_silence() -> None:
-    outage = Outage()
-    seconds = [NOW + timedelta(seconds=number) for number in range(200)]
-    alive, gone = instance(seconds[20]), instance(seconds[5])
-    assert outage.end_of(instance(None, None)) > seconds[-1]
-    outage.is_over(seconds[10])
-    outage.goes_on(seconds[12])
-    outage.goes_on(seconds[90])
-    assert outage.end_of(alive) == seconds[20]
-    outage.is_over(seconds[100])
-    assert outage.end_of(alive) == seconds[130], "a whole time to live from its end on"
-    assert outage.end_of(gone) == seconds[5], "it was silent before"
-    assert outage.end_of(instance(seconds[150])) == seconds[150]
-    outage.is_over(seconds[110])
-    assert outage.end_of(alive) == seconds[130]
+    outages = Outages()
+    seconds = [NOW + timedelta(seconds=number) for number in range(300)]
+    alive, gone = instance(seconds[80]), instance(seconds[45])
+    assert outages.end_of(instance(None, None)) > seconds[-1]
+    outages.is_over(seconds[10])
+    outages.is_over(seconds[60])
+    outages.goes_on()
+    assert outages.up_since is None
+    outages.goes_on()
+    assert outages.end_of(alive) == seconds[80]
+    outages.is_over(seconds[100])
+    assert outages.end_of(alive) == seconds[130], "a whole time to live from its end on"
+    assert outages.end_of(gone) == seconds[45], "it was silent before"
+    assert outages.end_of(instance(seconds[150])) == seconds[150]
+    outages.is_over(seconds[110])
+    assert outages.end_of(alive) == seconds[130]
+    assert outages.up_since == seconds[100]
+    outages.goes_on()
+    outages.is_over(seconds[200])
+    assert outages.end_of(alive) == seconds[230], "one outage soon after another"
+
+
+def test_a_start_may_be_the_end_of_an_outage() -> None:
+    outages = Outages()
+    assert outages.up_since is None
+    long_silent = instance(NOW - timedelta(hours=5))
+    outages.goes_on()
+    outages.is_over(NOW)
+    assert outages.up_since == NOW
+    assert outages.end_of(long_silent) == NOW + timedelta(seconds=30)
+    assert outages.end_of(instance(None, None)) > NOW
+
+
+async def test_who_is_silent_is_forgotten_when_the_store_was_up_for_long(link: StoreLink) -> None:
+    registry = ServiceRegistry(link, NOTHING)
+    instances = link.store().instances
+    await instances.register(Registration("web", "http://a:1", ttl_s=60), NOW)
+    after = NOW + 3 * FORGET_AFTER
+    await registry.forget(after)
+    await registry.forget(after + FORGET_AFTER)
+    assert len(await instances.list()) == 1, "there was no time for a heartbeat"
+    registry._outages.goes_on()
+    await registry.forget(after + 2 * FORGET_AFTER)
+    await registry.forget(after + 3 * FORGET_AFTER)
+    assert len(await instances.list()) == 1, "an outage lies between"
+    await registry.forget(after + 4 * FORGET_AFTER)
+    assert await instances.list() == []
+
+
+async def test_a_report_that_fails_ends_nothing(
+    link: StoreLink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "REPORT_S", 0.01)
+    monkeypatch.setattr(module, "FORGET_EVERY_S", 0.01)
+    instances = link.store().instances
+    made, _ = await instances.register(Registration("web", "http://a:1"), NOW)
+    tries = 0
+
+    async def fails(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise RuntimeError("out of luck")
+
+    registry = ServiceRegistry(link, DISCOVERED)
+    registry.health_changed("shop", "http://a:1", "healthy")
+    with monkeypatch.context() as patched:
+        patched.setattr(instances, "report_health", fails)
+        patched.setattr(instances, "forget", fails)
+        running = asyncio.create_task(registry.run())
+        async with asyncio.timeout(5):
+            while tries < 6:
+                await asyncio.sleep(0.01)
+    assert caplog.text.count("it is tried again") == 1
+    async with asyncio.timeout(5):
+        while await health_of(link.store(), made.id) != "healthy":
+            await asyncio.sleep(0.01)
+    running.cancel()
 
 
 async def test_a_store_that_is_away_is_a_failure_of_the_source(tmp_path: Path) -> None:

@@ -61,6 +61,28 @@ async def test_a_server_that_restarts_is_found_again(postgres_server: PostgresSe
         assert await store.changes.current() == before
 
 
+async def test_a_deadlock_is_an_outage(postgres_server: PostgresServer) -> None:
+    database = Database(postgres_server.database())
+    try:
+        await run(database, "CREATE TABLE t AS SELECT n, 0 AS v FROM generate_series(1, 2) AS n")
+        both_hold_one = asyncio.Barrier(2)
+
+        async def update(*numbers: int) -> None:
+            async with database.write() as connection:
+                for number in numbers:
+                    text = f"UPDATE t SET v = v + 1 WHERE n = {number}"
+                    await connection.execute(sa.text(text))
+                    if number == numbers[0]:
+                        await both_hold_one.wait()
+
+        results = await asyncio.gather(update(1, 2), update(2, 1), return_exceptions=True)
+        [failure] = filter(None, results)
+        assert isinstance(failure, StoreUnavailable)
+        assert "deadlock detected" in str(failure)
+    finally:
+        await database.close()
+
+
 async def test_a_mistake_of_ours_is_no_outage(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/x.db")
     try:
