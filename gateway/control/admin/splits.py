@@ -5,11 +5,11 @@ answered, and is forgotten with a restart, or when the split in the configuratio
 what shall last is a weight there. Other hosts are asked in the same way.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.administration.desk import Desk
 from gateway.control.admin.bodies import Page, SplitChange, SplitPartView, SplitView
 from gateway.control.admin.errors import ApiError, FieldProblem
 from gateway.control.admin.operation import Call, Operation, page_of
@@ -60,18 +60,30 @@ class Splits:
         return self._view(self._route(call.name))
 
     async def change(self, call: Call) -> SplitView:
-        """Written to the audit log first: what nobody can write down is not done."""
-        route, body = self._route(call.name), call.body
-        before = self._view(route)
-        if call.expected not in (None, before.version):
-            raise Superseded(before.version)
-        fresh = self._checked(route, body)
-        await _record(call.desk, call.name, before, body)
+        """Written to the audit log first: what nobody can write down is not done.
+
+        Meanwhile another call, a canary's watch or a reload may have come before it. Seen before
+        the entry is committed, it takes the entry back.
+        """
+        before = self._view(self._route(call.name))
+        self._planned(call)
+        async with call.desk.store.transaction():
+            await call.desk.record("split.change", call.name, before, call.body)
+            self._planned(call)
+        route, fresh = self._planned(call)
         for part, share in zip(route["split"], fresh, strict=True):
             if share != self._instance.segment.share(part["place"]):
                 self._instance.segment.set_share(part["place"], share)
                 self._decided(part["place"])
         return self._view(route)
+
+    def _planned(self, call: Call) -> tuple[Route, Sequence[int | None]]:
+        """The route as it is now, and the permille of each part afterwards. Superseded."""
+        route = self._route(call.name)
+        version = self._view(route).version
+        if call.expected not in (None, version):
+            raise Superseded(version)
+        return route, self._checked(route, call.body)
 
     def _route(self, name: str) -> Route:
         found = (route for route in self._instance.publication.splits if route["name"] == name)
@@ -91,8 +103,9 @@ class Splits:
                 there = ", ".join(names)
                 raise _invalid(f"shares.{name}", f"must be one of the parts: {there}, once")
         wanted = body.shares
+        permille_of = _permille({n: value for n, value in wanted.items() if value is not None})
         fresh = [
-            share(part["place"]) if name not in wanted else _permille(wanted[name])
+            permille_of.get(name) if name in wanted else share(part["place"])
             for part, name in zip(split, names, strict=True)
         ]
         total = sum(permille for permille in fresh if permille is not None)
@@ -129,16 +142,17 @@ class Splits:
         )
 
 
-def _permille(share: float | None) -> int | None:
-    return None if share is None else round(share * 1000)
+def _permille(shares: Mapping[str, float]) -> dict[str, int]:
+    """Rounded together, by largest remainder: three thirds are a whole."""
+    rounded = {name: math.floor(share * 1000) for name, share in shares.items()}
+    missing = round(sum(shares.values()) * 1000) - sum(rounded.values())
+    by_remainder = sorted(shares, key=lambda name: rounded[name] - shares[name] * 1000)
+    for name in by_remainder[:missing]:
+        rounded[name] += 1
+    return rounded
 
 
 def _invalid(field: str, problem: str) -> ApiError:
     return ApiError(
         "invalid", "the shares are not valid", [FieldProblem(field=field, problem=problem)]
     )
-
-
-async def _record(desk: Desk, name: str, before: SplitView, body: SplitChange) -> None:
-    async with desk.store.transaction():
-        await desk.record("split.change", name, before, body)

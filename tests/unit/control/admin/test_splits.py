@@ -1,9 +1,14 @@
 """The admin API's operations on the shares of splits."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.administration.desk import Desk
+from gateway.control.admin.splits import _permille
 from tests.unit.control.admin.conftest import TEXT, Admin, code_of
 
 SPLIT = """\
@@ -61,6 +66,52 @@ async def test_a_share_is_set_at_once_and_taken_back(split: Admin) -> None:
     assert shares(back.json()) == [0.8, 0.2, 0]
     assert back.headers["etag"] == etag, "the ETag is that of what is to be seen"
     assert await split.actions() == [("split.change", "release")] * 3
+
+
+async def test_shares_are_rounded_together(split: Admin) -> None:
+    third = 1 / 3
+    thirds = await patch(split, web=third, v2=third, v3=third)
+    assert thirds.status_code == 200, thirds.text
+    assert shares(thirds.json()) == [0.334, 0.333, 0.333]
+    back = await patch(split, web=None, v3=2 * third)
+    assert shares(back.json()) == [0, 0.333, 0.667]
+    none = await patch(split, web=0, v2=0.57, v3=0.43)
+    assert shares(none.json()) == [0, 0.57, 0.43]
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=8).filter(any))
+def test_parts_of_a_whole_make_a_thousand(weights: list[int]) -> None:
+    wanted = {str(n): weight / sum(weights) for n, weight in enumerate(weights)}
+    rounded = _permille(wanted)
+    assert sum(rounded.values()) == 1000
+    assert all(abs(rounded[name] - share * 1000) < 1 for name, share in wanted.items())
+
+
+async def test_what_comes_between_is_not_overwritten(
+    split: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etag = (await split.call("GET", "/splits/release")).headers["etag"]
+    record = Desk.record
+
+    async def a_watch_comes_between(desk: Desk, *entry: Any, **more: Any) -> None:
+        await record(desk, *entry, **more)
+        split.instance.segment.set_share(2, 0)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Desk, "record", a_watch_comes_between)
+        late = await patch(split, v2=0.5, if_match=etag)
+    assert code_of(late) == (412, "version_mismatch")
+    assert split.instance.segment.share(2) == 0
+    assert await split.actions() == [], "nothing was done"
+
+
+async def test_of_two_changes_at_once_one_is_refused(split: Admin) -> None:
+    etag = (await split.call("GET", "/splits/release")).headers["etag"]
+    answers = await asyncio.gather(
+        patch(split, v2=0.5, if_match=etag), patch(split, v2=0.6, if_match=etag)
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    assert await split.actions() == [("split.change", "release")]
 
 
 @pytest.mark.parametrize(
