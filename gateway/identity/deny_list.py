@@ -4,6 +4,7 @@ The store knows all of it, too. The file is for the start at which store and Red
 revocation is a line; from time to time the file is written anew with those that still matter.
 """
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -58,8 +59,8 @@ class DenyList:
         if before is not None and before.before_s >= revocation.before_s:
             return
         self._known[place] = revocation
-        if self._lines >= self._lines_allowed:
-            self._rewrite(now_s)
+        if self._failed or self._lines >= self._lines_allowed:
+            self._rewrite(now_s)  # the file lacks what could not be kept
         else:
             self._append(_line(revocation))
 
@@ -68,7 +69,7 @@ class DenyList:
         try:
             fd = os.open(self._path, flags, 0o600)
             try:
-                os.write(fd, line)
+                _write_whole(fd, line)
             finally:
                 os.close(fd)
             self._lines += 1
@@ -81,6 +82,7 @@ class DenyList:
             write_private(self._path, b"".join(map(_line, self._known.values())))
             self._lines = len(self._known)
             self._lines_allowed = 2 * self._lines + SPARE_LINES
+            self._failed = False
         except OSError as error:
             self._tell(error)
 
@@ -88,6 +90,14 @@ class DenyList:
         if not self._failed:
             self._failed = True  # once: a full disk stays full for many logouts
             log.error("cannot keep revocations for the next start: %s", error)
+
+
+def _write_whole(fd: int, line: bytes) -> None:
+    """All of it or nothing: a disk that fills up takes a part (write(2))."""
+    written = os.write(fd, line)
+    if written < len(line):
+        os.ftruncate(fd, os.fstat(fd).st_size - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _line(revocation: Revocation) -> bytes:
@@ -100,7 +110,7 @@ def _revocation(line: bytes) -> Revocation | None:
         kind, name, before_s, until_s = orjson.loads(line)
     except (ValueError, TypeError):
         return None
-    if kind not in KINDS or not isinstance(name, str):
+    if not isinstance(kind, str) or not isinstance(name, str) or kind not in KINDS:
         return None
     if not isinstance(before_s, int) or not isinstance(until_s, int):
         return None

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,10 @@ def test_lines_that_are_none_are_passed_over(tmp_path: Path) -> None:
     deny_list = DenyList(path)
     deny_list.add(session("a"), NOW_S)
     with path.open("ab") as file:
-        file.write(b'["planet","x",1,9999999999]\n["session",1,1,9999999999]\n{}\nnull\n[1]\n')
+        file.write(
+            b'["planet","x",1,9999999999]\n[[],"x",1,9999999999]\n{"a":1}\n'
+            b'["session",1,1,9999999999]\n{}\nnull\n[1]\n'
+        )
         file.write(b'["session","x","1",9999999999]\n\xff\n')
         file.write(b'["session","cut off",18')
     again = DenyList(path)
@@ -69,6 +73,23 @@ def test_what_cannot_be_kept_is_told_once(tmp_path: Path, caplog: pytest.LogCapt
     for name in "ab":
         deny_list.add(session(name), NOW_S)
     assert caplog.text.count("cannot keep revocations") == 1
+
+
+def test_a_line_that_does_not_fit_leaves_no_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "revoked"
+    deny_list, write = DenyList(path), os.write
+    deny_list.add(session("a"), NOW_S)
+    for name in "bd":
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", lambda fd, line: write(fd, line[:9]))
+            deny_list.add(session(name), NOW_S)
+        assert path.read_bytes().endswith(b"]\n")
+        deny_list.add(session(name + "2"), NOW_S)
+    names = {"a", "b", "b2", "d", "d2"}
+    assert {told.name for told in DenyList(path).read(NOW_S)} == names, "what failed comes later"
+    assert caplog.text.count("cannot keep revocations") == 2, "told again after a success"
 
 
 def test_a_file_that_others_may_write_to_is_not_read(
