@@ -6,7 +6,14 @@ from gateway.config.services import parse_endpoint_url
 from gateway.config.values import parse_name, parse_zone
 from gateway.store.instances import Registration
 
-__all__ = ["MAX_TTL_S", "MAX_URL", "MIN_TTL_S", "checked", "parse_instance_url"]
+__all__ = [
+    "MAX_TTL_S",
+    "MAX_URL",
+    "MIN_TTL_S",
+    "check_metadata",
+    "checked",
+    "parse_instance_url",
+]
 
 MAX_URL = 255
 """Characters that the column holds."""
@@ -16,11 +23,32 @@ MAX_TTL_S = 7 * 86_400
 
 
 def parse_instance_url(url: str) -> str:
-    """``http://HOST:PORT`` or ``unix:///path``. ValueError."""
-    parse_endpoint_url(url)
+    """``http://HOST:PORT``. ValueError.
+
+    No socket: every host of the gateway hears of it, and each would open a path of its own.
+    """
+    if parse_endpoint_url(url).unix is not None:
+        raise ValueError(
+            "must be http://HOST:PORT: a socket is on one host, and instances are for all; it can "
+            "be among the endpoints of a service"
+        )
     if len(url) > MAX_URL:
         raise ValueError(f"must have at most {MAX_URL} characters")
     return url
+
+
+def check_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+    """ValueError for U+0000, which PostgreSQL cannot keep (its manual, section 8.14)."""
+    left: list[Any] = [metadata]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            left += value
+        elif isinstance(value, str) and "\0" in value:
+            raise ValueError("must not hold the character U+0000")
+    return metadata
 
 
 def checked(
@@ -39,6 +67,6 @@ def checked(
         parse_instance_url(url),
         weight,
         parse_zone(zone),
-        metadata,
+        check_metadata(metadata),
         ttl_s,
     )

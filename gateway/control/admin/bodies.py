@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from gateway.administration.registration import (
     MAX_TTL_S,
     MIN_TTL_S,
+    check_metadata,
     parse_instance_url,
 )
 from gateway.administration.views import AdminTokenView, ClientView, KeyView, Role
@@ -180,6 +181,7 @@ class ClientCreated(ClientView):
 
 Weight = Annotated[int, Ge(0), Le(MAX_WEIGHT)]
 Zone = Annotated[str, AfterValidator(parse_zone)]
+Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata)]
 
 
 class InstanceRegistration(Body):
@@ -188,10 +190,10 @@ class InstanceRegistration(Body):
     service: Name
     """What `discovery.registry.service` asks for."""
     url: Annotated[str, AfterValidator(parse_instance_url)]
-    """`http://HOST:PORT` or `unix:///path`."""
+    """`http://HOST:PORT`."""
     weight: Weight = 1
     zone: Zone | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     """For people and other programs."""
     ttl_s: Annotated[int, Ge(MIN_TTL_S), Le(MAX_TTL_S)] | None = None
     """Seconds after which it leaves if no heartbeat came; null: it stays until it is removed."""
@@ -203,7 +205,7 @@ class InstanceChange(Body):
     weight: Weight | None = None
     zone: Zone | None = None
     """Null takes the zone away."""
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
     """Null takes it away."""
     active: bool | None = None
     """`false` takes the instance out and keeps it registered."""
