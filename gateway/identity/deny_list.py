@@ -21,7 +21,7 @@ DENY_LIST_FILE = "revoked.jsonl"
 """In ``server.run_dir``."""
 SPARE_LINES = 1000
 """The file is written anew when it has these beside twice as many as were in force last time."""
-KINDS = frozenset(get_args(RevocationKind))
+KINDS: dict[str, RevocationKind] = {kind: kind for kind in get_args(RevocationKind)}
 
 log = logging.getLogger(__name__)
 
@@ -114,4 +114,4 @@ def _revocation(line: bytes) -> Revocation | None:
         return None
     if not isinstance(before_s, int) or not isinstance(until_s, int):
         return None
-    return Revocation(kind, name, before_s, until_s)
+    return Revocation(KINDS[kind], name, before_s, until_s)
