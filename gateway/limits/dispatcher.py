@@ -80,6 +80,7 @@ class Dispatcher:
         self._asked: Batch | None = None
         self._began_ns = 0
         self._retried = False
+        self._due = 0.0
         self._patience: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
@@ -176,17 +177,26 @@ class Dispatcher:
         self._asked = batch
         self._began_ns = time.perf_counter_ns()
         command = batch.command(self._sha, f"{self._nonce}:{self._calls}")
-        self._patience = asyncio.get_running_loop().call_later(left_s, self._too_late)
+        self._due = time.monotonic() + left_s
+        if self._patience is None:
+            # Not one for each call: it looks again when it is over.
+            self._patience = asyncio.get_running_loop().call_later(left_s, self._look)
         link.send(command, self._answered)
 
-    def _too_late(self) -> None:
+    def _look(self) -> None:
+        """Whether the call that is under way has been for too long."""
+        self._patience = None
+        left_s = self._due - time.monotonic()
+        if self._asked is None:
+            return
+        if left_s > 0:
+            self._patience = asyncio.get_running_loop().call_later(left_s, self._look)
+            return
         self._count(failed=True)
         self.lose(TimeoutError("it did not answer in time"))
 
     def _answered(self, answer: Any) -> None:
         batch, self._asked = self._asked, None
-        if self._patience is not None:
-            self._patience.cancel()
         if batch is None:
             return
         if self.link is not None and is_unknown_script(answer) and not self._retried:
@@ -218,6 +228,7 @@ class Dispatcher:
         batch, self._asked = self._asked, None
         if self._patience is not None:
             self._patience.cancel()
+            self._patience = None
         while batch is not None or (batch := self.lane.take()) is not None:
             batch.give_up()
             batch = None
