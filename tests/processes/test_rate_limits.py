@@ -153,7 +153,7 @@ def test_leases_are_never_more_than_the_limit(start: Start, redis: RedisServer) 
 
 @pytest.mark.parametrize("mode", ["exact", "leased"])
 def test_redis_dies_under_load_and_comes_back(start: Start, redis: RedisServer, mode: str) -> None:
-    state = STATE.format(url=redis.url, wait="50ms")
+    state = STATE.format(url=redis.url, wait="500ms")
     instance = start(f"key: global, rate: 1/h, burst: 500, mode: {mode}", state)
     clients = Clients([instance.address("http")])
     clients.send(1000)
