@@ -80,6 +80,10 @@ ATTACKS = {
     "/public/..;x/admin": b"/admin",
     "/public/..;/admin": b"/admin",
     "/public/%2e%2e;x=1/admin": b"/admin",
+    "/public/..%3b/admin": b"/admin",
+    "/public/..%3Bx/admin": b"/admin",
+    "/public/..%253b/admin": b"/admin",
+    "/public/.%3b/../admin": b"/admin",
     "/admin;x": b"/admin;x",
     "/admin%00": "nul",
     "/public/..%00/admin": "nul",
@@ -136,6 +140,8 @@ TABLE = RouteTable([{"path": "/public/{path...}"}, {"path": "/admin/{path...}"}]
     SLASHES,
 )
 @example("/public/..;x/admin", "reject")
+@example("/public/..%3b/admin", "reject")
+@example("/public/..%253B/admin", "reject")
 @example("/public/..%2fadmin", "keep")
 def test_no_upstream_can_read_an_open_path_as_a_protected_one(path: str, slashes: Slashes) -> None:
     canonical = outcome(path.encode(), slashes)

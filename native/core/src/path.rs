@@ -12,8 +12,8 @@
 //! 3. What rule 2 made is looked at once more: an escape that a second decoder would turn into a
 //!    dot, slash, backslash or NUL is refused, and the escapes must decode to UTF-8 (RFC 3629).
 //! 4. Runs of slashes become one, then `.` and `..` are resolved (RFC 3986 §5.2.4). `..` above the
-//!    root is refused. A dot segment with parameters (`..;x`) is a dot segment: servers that strip
-//!    parameters see one.
+//!    root is refused. A dot segment with parameters (`..;x`, `..%3Bx`) is a dot segment: servers that
+//!    strip parameters see one.
 //!
 //! A canonical path is its own canonical path.
 
@@ -318,24 +318,33 @@ fn resolve_dot_segments(path: &mut [u8]) -> Result<usize, PathError> {
 }
 
 fn read_segment(segment: &[u8]) -> Result<Segment, PathError> {
-    match name_without_parameters(segment) {
-        b".." => Ok(Segment::Parent),
-        b"." => Ok(Segment::Nothing),
+    match dots(segment) {
+        2 => Ok(Segment::Parent),
+        1 => Ok(Segment::Nothing),
         _ if segment.is_empty() => Ok(Segment::Nothing),
         _ if hides_dot_segment(segment) => Err(PathError::EncodedSlash),
         _ => Ok(Segment::Name),
     }
 }
 
-/// A segment up to its parameters (RFC 3986 §3.3: `;` separates them by convention).
-fn name_without_parameters(segment: &[u8]) -> &[u8] {
-    let semicolon = segment.iter().position(|&byte| byte == b';');
-    &segment[..semicolon.unwrap_or(segment.len())]
+/// What separates parameters (RFC 3986 §3.3, by convention), for servers that decode before they
+/// look for it, once or twice. Rule 2 has made the first escape upper-case, not what `%25` precedes.
+const SEMICOLONS: [&[u8]; 4] = [b";", b"%3B", b"%253B", b"%253b"];
+
+/// 1 for `.` and 2 for `..`, with parameters or without; 0 for a name.
+fn dots(segment: &[u8]) -> usize {
+    let dots = segment.iter().take_while(|&&byte| byte == b'.').count();
+    let rest = &segment[dots..];
+    let ends = rest.is_empty() || SEMICOLONS.iter().any(|end| rest.starts_with(end));
+    if dots <= 2 && ends {
+        dots
+    } else {
+        0
+    }
 }
 
 fn hides_dot_segment(segment: &[u8]) -> bool {
-    pieces_at_encoded_slashes(segment)
-        .any(|piece| matches!(name_without_parameters(piece), b"." | b".."))
+    pieces_at_encoded_slashes(segment).any(|piece| dots(piece) > 0)
 }
 
 /// What lies between the kept `%2F` of a segment.

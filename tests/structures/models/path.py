@@ -91,4 +91,4 @@ def _resolve(text: str) -> str:
 
 
 def _without_parameters(segment: str) -> str:
-    return segment.partition(";")[0]
+    return re.split(";|%3B|%253[Bb]", segment, maxsplit=1)[0]
