@@ -44,10 +44,8 @@ def check_literal_segment(segment: str) -> None:
     """Refuse a literal segment that no canonical path contains."""
     if _PLAIN_SEGMENT.fullmatch(segment):
         return
-    if re.split(";|%3B|%253B", segment.upper(), maxsplit=1)[0] in (
-        ".",
-        "..",
-    ):  # parameters do not hide it from the resolver
+    # Parameters do not hide it from the resolver.
+    if re.split(";|%3B|%253B", segment.upper(), maxsplit=1)[0] in (".", ".."):
         raise ValueError(f"{segment!r} is resolved before routes are matched and never matches")
     if re.search(r"%(?![0-9A-Fa-f]{2})", segment):
         raise ValueError(f"{segment!r} has a % without two hexadecimal digits; write %25 for a %")
