@@ -151,7 +151,7 @@ def test_python_frames_of_limits_in_redis_are_those_of_its_calls(
     running = GatewayThread(compiled)
     servers.callback(running.close)
     told = Told(running)
-    state = State(url=redis_server().url, limit_timeout="5s")
+    state = State(url=redis_server().url, limit_timeout="5s", timeout="5s")
     store = running.run(lambda: connect_limits(state, running.segment, told))
     assert store is not None
     running.run(lambda: running.worker.share_limits(store))
