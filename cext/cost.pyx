@@ -5,9 +5,9 @@ The answer is on its way and is not held up: what is owed is paid by the caller'
 
 from libc.stdint cimport uint32_t
 
-from gateway.cext.head cimport field_name, field_value, name_equals
-from gateway.cext.lane cimport ASK_ALWAYS, Lane, number_of_lane
-from gateway.cext.native cimport GwQuota, gw_limits_charge, gw_limits_refund
+from gateway.cext.head cimport find_named
+from gateway.cext.lane cimport Lane, number_of_lane
+from gateway.cext.native cimport GwField, GwQuota, gw_limits_charge, gw_limits_refund
 from gateway.cext.rate_limit cimport MODE_MEMORY
 from gateway.cext.worker cimport Worker
 
@@ -43,11 +43,8 @@ cdef void settle_costs(Exchange exchange, const Head* head) noexcept:
 
 cdef int64_t told_cost(const Head* head, bytes name) noexcept:
     """-1: there is no such field, or it is no whole number."""
-    cdef uint32_t i
-    for i in range(head.count):
-        if name_equals(field_name(head, i), head.fields[i].name_len, <const char*>name, len(name)):
-            return whole_number(field_value(head, i), head.fields[i].value_len)
-    return -1
+    cdef const GwField* field = find_named(head, <const char*>name, len(name))
+    return -1 if field == NULL else whole_number(head.base + field.value_off, field.value_len)
 
 
 cdef int64_t whole_number(const char* text, uint32_t size) noexcept:
@@ -88,8 +85,4 @@ cdef class Charge:
         cdef Lane lane = <Lane>lanes[number_of_lane(self.key, <uint32_t>len(lanes))]
         terms = self.allowance.store_terms(self.name if weight < 0 else None)
         if not lane.away:
-            lane.ask([(self.key, terms, weight, ASK_ALWAYS)], ignore)
-
-
-def ignore(answer) -> None:
-    """Nobody waits for it."""
+            lane.charge(self.key, terms, weight)

@@ -91,6 +91,7 @@ cdef void head_value(Head* head, uint32_t offset, size_t size) noexcept nogil
 cdef void head_complete(Head* head, const char* piece) noexcept nogil
 cdef uint32_t classify(const char* name, size_t size) noexcept nogil
 cdef bint name_equals(const char* name, size_t size, const char* lower, size_t lower_size) noexcept nogil
+cdef const GwField* find_named(const Head* head, const char* lower, size_t size) noexcept nogil
 cdef bint token_in_list(const char* list, size_t size, const char* token, size_t token_size) noexcept nogil
 cdef Target split_target(const char* target, size_t size, uint32_t offset) noexcept nogil
 cdef int64_t parse_host(const char* host, size_t size, char* out) noexcept nogil

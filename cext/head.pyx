@@ -171,6 +171,15 @@ cdef bint name_equals(const char* name, size_t size, const char* lower, size_t l
     return True
 
 
+cdef const GwField* find_named(const Head* head, const char* lower, size_t size) noexcept nogil:
+    """The first field of this name, which is in lower case; NULL: there is none."""
+    cdef uint32_t i
+    for i in range(head.count):
+        if name_equals(field_name(head, i), head.fields[i].name_len, lower, size):
+            return &head.fields[i]
+    return NULL
+
+
 cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
     """The FieldId of a name: by length first, so that most names cost one comparison or none."""
     if size == 4:

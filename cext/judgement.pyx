@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint32_t
 from gateway.cext.buffer cimport Buffer
 from gateway.cext.cost cimport remember
 from gateway.cext.in_flight cimport enter, leave_above
-from gateway.cext.lane cimport ASK_ALWAYS, ASK_COUNTED, ASK_ENFORCED, Batch, Lane, lane_number
+from gateway.cext.lane cimport ASK_COUNTED, ASK_ENFORCED, Batch, Lane, lane_number
 from gateway.cext.limit_fields cimport NS_PER_S, seconds, write_fields
 from gateway.cext.native cimport (
     GW_RATE_LIMIT_ALLOWED_TOTAL,
@@ -342,8 +342,8 @@ cdef class Judgement:
                 allowance = <Allowance>self.allowances[i]
                 terms = allowance.store_terms(self.names and self.names.get(i))
                 weight = -<int64_t>self.asks[i].weight
-                question = (self.key_text(exchange, i), terms, weight, ASK_ALWAYS)
-                (<Lane>exchange.worker.lanes[self.lane_of[i]]).ask([question], ignore)
+                (<Lane>exchange.worker.lanes[self.lane_of[i]]).charge(self.key_text(exchange, i), terms,
+                                                                      weight)
 
     cdef str key_text(self, Exchange exchange, size_t i):
         scratch.size = 0
@@ -402,10 +402,6 @@ async def fetch_leases(Judgement judgement):
     if judgement.allowed and not judgement.lost and judgement.count > judgement.local:
         judgement.ask_store()
     judgement.resolve()
-
-
-def ignore(answer) -> None:
-    """Nobody waits for it."""
 
 
 cdef object named(Code code):

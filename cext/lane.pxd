@@ -38,6 +38,7 @@ cdef class Lane:
     cdef list batches
 
     cdef Batch batch_for(self, uint32_t questions)
+    cpdef charge(self, str key, tuple terms, int64_t weight)
 
 
 cdef uint32_t lane_number(const char* key, size_t size, uint32_t lanes) noexcept

@@ -137,6 +137,15 @@ cdef class Lane:
             batch.put(text, len(text), self.tag, encoded(terms), weight, mode)
 
 
+    cpdef charge(self, str key, tuple terms, int64_t weight):
+        """Takes `weight` whether it fits or not; below 0 gives it back. Nobody waits for the answer."""
+        self.ask([(key, terms, weight, <int>ASK_ALWAYS)], ignore)
+
+
+def ignore(answer) -> None:
+    """The next question finds out whether the store is away."""
+
+
 cdef uint32_t lane_number(const char* key, size_t size, uint32_t lanes) noexcept:
     """FNV-1a (Fowler, Noll, Vo): fixed, since all hosts must agree."""
     cdef uint32_t hash = 2166136261

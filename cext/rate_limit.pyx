@@ -9,9 +9,9 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcmp, memset, strlen
 
 from gateway.cext.buffer cimport buffer_put, buffer_put_char
-from gateway.cext.head cimport field_name, field_value, name_equals
+from gateway.cext.head cimport find_named
 from gateway.cext.lane cimport encoded
-from gateway.cext.native cimport gw_segment_hash
+from gateway.cext.native cimport GwField, gw_segment_hash
 from gateway.cext.networks cimport client_address
 from gateway.cext.principal cimport name_hash
 
@@ -153,14 +153,11 @@ cdef class RateLimit:
 
     cdef uint64_t field_hash(self, Exchange exchange) noexcept:
         """Of the header field's first value; 0: there is none."""
-        cdef uint32_t i
-        for i in range(exchange.request.count):
-            if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len,
-                           <const char*>self.field, len(self.field)):
-                return gw_segment_hash(
-                    exchange.worker.segment_address, <const uint8_t*>field_value(&exchange.request, i),
-                    exchange.request.fields[i].value_len)
-        return 0
+        cdef const GwField* field = find_named(&exchange.request, <const char*>self.field, len(self.field))
+        if field == NULL:
+            return 0
+        return gw_segment_hash(exchange.worker.segment_address,
+                               <const uint8_t*>exchange.request.base + field.value_off, field.value_len)
 
     cdef uint64_t address_hash(self, Exchange exchange) noexcept:
         cdef uint8_t address[16]
@@ -212,14 +209,11 @@ cdef class RateLimit:
         self.put_text(exchange, text, <size_t>size, out)
 
     cdef void put_field(self, Exchange exchange, Buffer* out) noexcept:
-        cdef uint32_t i
-        for i in range(exchange.request.count):
-            if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len,
-                           <const char*>self.field, len(self.field)):
-                self.put_text(exchange, field_value(&exchange.request, i),
-                              exchange.request.fields[i].value_len, out)
-                return
-        self.put_address(exchange, out)
+        cdef const GwField* field = find_named(&exchange.request, <const char*>self.field, len(self.field))
+        if field == NULL:
+            self.put_address(exchange, out)
+        else:
+            self.put_text(exchange, exchange.request.base + field.value_off, field.value_len, out)
 
     cdef void put_text(self, Exchange exchange, const char* text, size_t size, Buffer* out) noexcept:
         cdef size_t i

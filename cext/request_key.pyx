@@ -4,8 +4,8 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, strlen
 
-from gateway.cext.head cimport field_name, field_value, name_equals
-from gateway.cext.native cimport gw_hash_key
+from gateway.cext.head cimport field_name, field_value, find_named, name_equals
+from gateway.cext.native cimport GwField, gw_hash_key
 
 KINDS = {"header": KEY_HEADER, "cookie": KEY_COOKIE, "user": KEY_USER, "ip": KEY_IP}
 
@@ -32,15 +32,12 @@ cdef class RequestKey:
 
 cdef bint find_header(Exchange exchange, bytes name, const char** value, size_t* size) noexcept:
     """The first field of this name. Without one, `value` and `size` stay as they are."""
-    cdef uint32_t i
-    cdef const char* wanted = name
-    cdef size_t length = len(name)
-    for i in range(exchange.request.count):
-        if name_equals(field_name(&exchange.request, i), exchange.request.fields[i].name_len, wanted, length):
-            value[0] = field_value(&exchange.request, i)
-            size[0] = exchange.request.fields[i].value_len
-            return True
-    return False
+    cdef const GwField* field = find_named(&exchange.request, <const char*>name, len(name))
+    if field == NULL:
+        return False
+    value[0] = exchange.request.base + field.value_off
+    size[0] = field.value_len
+    return True
 
 
 cdef bint find_cookie(Exchange exchange, bytes name, const char** value, size_t* size) noexcept:

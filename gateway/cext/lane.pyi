@@ -51,5 +51,8 @@ class Lane:
         all of it is there, ms until a retry. Or None: there is no answer.
         """
 
+    def charge(self, key: str, terms: Terms, weight: int) -> None:
+        """Take `weight` whether it fits or not; below 0: give it back. Nobody waits for it."""
+
 def number_of_lane(key: str, lanes: int) -> int:
     """The lane of a key: the same on all hosts."""

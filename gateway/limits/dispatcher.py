@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +41,15 @@ class Metrics(Protocol):
 
     def add(self, counter: str, delta: int) -> None:
         """Raise a counter of the segment."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What has happened, by the names of the counters."""
+
+    calls: int = 0
+    microseconds: int = 0
+    failures: int = 0
 
 
 class Dispatcher:
@@ -76,9 +86,10 @@ class Dispatcher:
         self._wait_s = wait_s
         self._connect_s = connect_s
         self._calls = 0
+        self._seen = Seen()
         self._sha = b""
         self._asked: Batch | None = None
-        self._began_ns = 0
+        self._began = 0.0
         self._retried = False
         self._due = 0.0
         self._patience: asyncio.TimerHandle | None = None
@@ -127,19 +138,27 @@ class Dispatcher:
 
     def close(self) -> None:
         """Whoever waits decides alone."""
-        link, self.link = self.link, None
         self.lane.away = True
-        self._give_up()
-        if link is not None:
-            link.close()
+        self._leave()
 
     def lose(self, error: Exception) -> None:
         """The node does not answer, or not in time."""
-        link, self.link = self.link, None
         if not self.lane.away:
             self.lane.away = True
             self._on_change(str(error) or type(error).__name__)
+        self._leave()
+
+    def report(self) -> None:
+        """Raise the counters by what has happened since the last time: not one by one, it costs."""
+        seen, self._seen = self._seen, Seen()
+        self._metrics.add("rate_limit_store_calls_total", seen.calls)
+        self._metrics.add("rate_limit_store_microseconds_total", seen.microseconds)
+        self._metrics.add("rate_limit_store_failures_total", seen.failures)
+
+    def _leave(self) -> None:
+        link, self.link = self.link, None
         self._give_up()
+        self.report()
         if link is not None:
             link.close()
 
@@ -159,29 +178,28 @@ class Dispatcher:
 
         One that has waited too long is not sent any more: Redis is slower than questions come.
         """
-        now = time.monotonic()
         while self._asked is None and self.link is not None:
             batch = self.lane.take()
             if batch is None:
                 return
-            left_s = self._wait_s - (now - batch.born)
-            if left_s > 0:
+            now = time.monotonic()
+            due = batch.born + self._wait_s
+            if now < due:
                 self._retried = False
-                self._call(self.link, batch, left_s)
+                self._call(self.link, batch, now, due)
             else:
-                self._metrics.add("rate_limit_store_failures_total", 1)
+                self._seen.failures += 1
                 batch.give_up()
 
-    def _call(self, link: Link, batch: "Batch", left_s: float) -> None:
+    def _call(self, link: Link, batch: "Batch", now: float, due: float) -> None:
         self._calls += 1
         self._asked = batch
-        self._began_ns = time.perf_counter_ns()
-        command = batch.command(self._sha, f"{self._nonce}:{self._calls}")
-        self._due = time.monotonic() + left_s
+        self._began = now
+        self._due = due
         if self._patience is None:
             # Not one for each call: it looks again when it is over.
-            self._patience = asyncio.get_running_loop().call_later(left_s, self._look)
-        link.send(command, self._answered)
+            self._patience = asyncio.get_running_loop().call_later(due - now, self._look)
+        link.send(batch.command(self._sha, f"{self._nonce}:{self._calls}"), self._answered)
 
     def _look(self) -> None:
         """Whether the call that is under way has been for too long."""
@@ -192,17 +210,19 @@ class Dispatcher:
         if left_s > 0:
             self._patience = asyncio.get_running_loop().call_later(left_s, self._look)
             return
-        self._count(failed=True)
-        self.lose(TimeoutError("it did not answer in time"))
+        self._count()
+        self._fail(TimeoutError("it did not answer in time"))
 
     def _answered(self, answer: Any) -> None:
         batch, self._asked = self._asked, None
         if batch is None:
             return
+        self._count()
         if self.link is not None and is_unknown_script(answer) and not self._retried:
             self._retried = True
             self.link.send(LOAD, ignore)
-            self._call(self.link, batch, self._wait_s)
+            now = time.monotonic()
+            self._call(self.link, batch, now, now + self._wait_s)
             return
         try:
             if not isinstance(answer, list):
@@ -211,18 +231,17 @@ class Dispatcher:
             batch.settle(answer)
         except FAILURES as error:
             batch.give_up()
-            self._count(failed=True)
-            self.lose(error)
+            self._fail(error)
         else:
-            self._count()
             self._send()
 
-    def _count(self, *, failed: bool = False) -> None:
-        elapsed_us = (time.perf_counter_ns() - self._began_ns) // 1000
-        self._metrics.add("rate_limit_store_calls_total", 1)
-        self._metrics.add("rate_limit_store_microseconds_total", elapsed_us)
-        if failed:
-            self._metrics.add("rate_limit_store_failures_total", 1)
+    def _count(self) -> None:
+        self._seen.calls += 1
+        self._seen.microseconds += int(1e6 * (time.monotonic() - self._began))
+
+    def _fail(self, error: Exception) -> None:
+        self._seen.failures += 1
+        self.lose(error)
 
     def _give_up(self) -> None:
         batch, self._asked = self._asked, None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LimitStore", "Metrics"]
 
 BEAT_S = 1.0
-"""Between two signs of life of this host."""
+"""Between two signs of life of this host, and between two reports of what was asked."""
 HOST_LIFE_S = 5
 """A host that was silent for so long has no share."""
 LEASE_LIFE_S = 10
@@ -117,6 +117,11 @@ class LimitStore:
         for dispatcher in self._dispatchers:
             dispatcher.close()
 
+    def report(self) -> None:
+        """Tell the worker's metrics what was asked; done once for each beat."""
+        for dispatcher in self._dispatchers:
+            dispatcher.report()
+
     # --- leases -----------------------------------------------------------------------------------
 
     async def lease(self, questions: list[LeaseQuestion]) -> bool:
@@ -189,7 +194,7 @@ class LimitStore:
         if unused:
             _, limit, period_ms, burst = allowance.kind
             terms = ("token_bucket", limit, period_ms, burst)
-            lane.ask([(store_key, terms, -unused, 2)], lambda _: None)
+            lane.charge(store_key, terms, -unused)
             self._metrics.add("rate_limit_lease_tokens_returned_total", unused)
 
     async def _ask(self, question: "Question") -> list[int] | None:
@@ -219,6 +224,7 @@ class LimitStore:
                 else:
                     self._hosts = max(1, hosts)
                     self._tell()
+            self.report()
             await asyncio.sleep(PROBE_S if first.link is None else BEAT_S)
 
     def _changed(self, reason: str) -> None:

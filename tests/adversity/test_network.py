@@ -20,7 +20,7 @@ def test_stalled_network_is_a_timeout_and_recovers(gateway: Any, echo: Any, netw
         between.stall()
         begin = time.monotonic()
         check_error(client.get(), 504, "upstream_timeout")
-        assert time.monotonic() - begin < 1.2
+        assert time.monotonic() - begin < 5
         between.resume()
         assert client.get().status == 200
 

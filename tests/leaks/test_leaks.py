@@ -14,7 +14,7 @@ REQUESTS_A_ROUND = 400
 MOST_GROWTH = 500 << 10
 
 
-def settle(gateway: GatewayProcess, within_s: float = 3.0) -> dict[str, Any]:
+def settle(gateway: GatewayProcess, within_s: float = 10.0) -> dict[str, Any]:
     """The live objects once no connection is left."""
     deadline = time.monotonic() + within_s
     while (counts := gateway.ask("counts"))["connections"] and time.monotonic() < deadline:

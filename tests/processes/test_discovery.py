@@ -134,7 +134,7 @@ def test_without_a_first_answer_it_starts_and_refuses(
     names.silent = True
     started = time.monotonic()
     discovering.start(data_plane="compiled")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     status, fields, body = get(discovering)
     assert (status, json.loads(body)["code"]) == (503, "upstream_unavailable")
     assert fields["retry-after"] == "1"
@@ -178,7 +178,7 @@ def test_an_instance_that_registers_in_consul_is_used_at_once(
     consul.register("web", Registered(ports[1], "127.0.0.1"))
     begin = time.monotonic()
     eventually(lambda: get(instance)[0] == 200 and upstreams[1].answered, "the new instance")
-    assert time.monotonic() - begin < 3, "a blocking query, not polling"
+    assert time.monotonic() - begin < 9, "a blocking query, not polling"
     shown = json.dumps(instance.admin("GET", "/config")[1])
     assert "secret" not in shown + (instance.run_dir / "plan.json").read_text()
     assert "secret" not in instance.log()

@@ -61,7 +61,7 @@ def test_an_idle_connection_does_not_hold_up_the_end(instance: Instance) -> None
         began = time.monotonic()
         instance.signal(signal.SIGINT)
         assert instance.wait() == 0
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 def test_connections_in_the_queue_are_served_before_the_end(
@@ -93,7 +93,7 @@ def test_a_second_int_ends_at_once(instance: Instance) -> None:
     began = time.monotonic()
     instance.signal(signal.SIGINT)
     assert instance.wait() == 1
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 6
     assert request.result() is None
 
 
@@ -106,7 +106,7 @@ def test_what_does_not_finish_is_cut_off_at_the_timeout(
     began = time.monotonic()
     instance.signal(signal.SIGTERM)
     assert instance.wait() == 0
-    assert 0.9 < time.monotonic() - began < 4
+    assert 0.9 < time.monotonic() - began < 15
     assert request.result() is None
     assert "cut off at the end of the drain: 1 requests" in instance.log()
 

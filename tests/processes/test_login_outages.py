@@ -165,7 +165,7 @@ def test_without_control_what_is_known_goes_on(gateway: Gateway) -> None:
         begin = time.monotonic()
         status, _, body = fetch(gateway.address("http"), "/read/x", X_API_Key=new_key().text)
         assert (status, json.loads(body)["code"]) == (503, "authentication_unavailable")
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 8
     finally:
         os.kill(pid, signal.SIGCONT)
 

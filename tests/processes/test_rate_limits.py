@@ -144,8 +144,12 @@ def test_leases_are_never_more_than_the_limit(start: Start, redis: RedisServer) 
     clients.send(3000)
     assert 1000 - 2 * 50 <= clients.statuses[200] <= 1000
     assert set(clients.statuses) == {200, 429}
-    calls = sum(metric(each, "gateway_rate_limit_store_calls_total") for each in gateways)
-    assert calls < 300, "one call for many requests"
+
+    def calls() -> float:
+        return sum(metric(each, "gateway_rate_limit_store_calls_total") for each in gateways)
+
+    eventually(lambda: calls() > 0, "calls are counted once a second")
+    assert calls() < 300, "one call for many requests"
 
 
 @pytest.mark.parametrize("mode", ["exact", "leased"])
@@ -166,7 +170,10 @@ def test_redis_dies_under_load_and_comes_back(start: Start, redis: RedisServer, 
     assert set(clients.statuses) == {200, 429}, "no 5xx, whatever Redis does"
     # By Redis, by this host alone, and by the new Redis, which knows of nothing.
     assert clients.statuses[200] <= 3 * 500
-    assert metric(instance, "gateway_rate_limit_store_calls_total") > before or mode == "leased"
+    if mode == "exact":
+        eventually(
+            lambda: metric(instance, "gateway_rate_limit_store_calls_total") > before, "it is asked"
+        )
     # One line for each worker; on a busy machine it may be lost once more.
     assert 2 <= instance.log().count("Redis is away, limits") <= 6
 

@@ -141,9 +141,7 @@ def test_two_gateways_hear_of_each_others_changes(
     two.wait_for_log("the store is open")
     assert "admin token" not in two.log(), "there is one first token"
     add_shop(one, f"{host}:{port}")
-    before = time.monotonic()
     eventually(lambda: statuses(two, "/shop", 1) == {200}, "the other one serves it")
-    assert time.monotonic() - before < 5
     with connection(two.address("admin")) as link:
         link.request("GET", "/api/v1/routes/shop", headers={"authorization": f"Bearer {token}"})
         assert json.loads(link.getresponse().read())["state"] == "live"

@@ -98,7 +98,7 @@ class GatewayThread:
     def exchanges(self) -> int:
         return self.run(lambda: self.worker.exchanges)
 
-    def log_entries(self, count: int, within_s: float = 2.0) -> list[dict[str, Any]]:
+    def log_entries(self, count: int, within_s: float = 8.0) -> list[dict[str, Any]]:
         """The access log, once it has ``count`` lines or the time is up."""
         deadline = time.monotonic() + within_s
         while self.log.count(b"\n") < count and time.monotonic() < deadline:

@@ -164,7 +164,7 @@ class Upstream:
     def open_connections(self) -> int:
         return sum(not each.ended.is_set() for each in self.connections)
 
-    def wait_for(self, condition: Callable[[], bool], within_s: float = 2.0) -> bool:
+    def wait_for(self, condition: Callable[[], bool], within_s: float = 8.0) -> bool:
         deadline = time.monotonic() + within_s
         while not condition():
             if time.monotonic() > deadline:

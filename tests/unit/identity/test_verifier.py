@@ -139,9 +139,9 @@ def test_a_kid_is_short_text(kid: Any) -> None:
 
 def test_a_megabyte_of_kid_costs_nothing() -> None:
     token = own_token(header={"kid": "k" * 1_000_000})
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert reason(token) == "token_too_large"
-    assert time.perf_counter() - begin < 0.005
+    assert time.process_time() - begin < 0.05
 
 
 def test_no_kid_means_the_key_without_kid() -> None:
@@ -319,7 +319,7 @@ def test_a_large_token_is_refused_before_it_is_read() -> None:
     assert len(token) > 60_000
     begin = time.process_time()
     assert reason(token) == "token_too_large"
-    assert time.process_time() - begin < 0.005
+    assert time.process_time() - begin < 0.05
 
 
 @given(st.binary(max_size=200))

@@ -76,7 +76,7 @@ def test_a_reader_that_does_not_read_costs_lines_and_never_time(
     began = time.monotonic()
     for _ in range(1000):
         sink(line)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert drops.lines >= 1000 - 100 - PIPE_SIZE // 1000 - 1
     received: list[bytes] = []
     reader = threading.Thread(target=lambda: received.append(read_available(reading)))

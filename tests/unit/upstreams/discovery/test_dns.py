@@ -90,7 +90,7 @@ async def test_the_time_to_live_decides_when_it_asks_again(
         await anext(sets)
         begin = time.monotonic()
         await anext(sets)
-    assert wait_s <= time.monotonic() - begin < wait_s + 0.5
+    assert wait_s <= time.monotonic() - begin < wait_s + 5
 
 
 async def test_failures_say_what_was_asked(server: DnsServer) -> None:
