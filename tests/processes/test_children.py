@@ -14,7 +14,6 @@ from tests.processes.instance import Instance, eventually, fetch, fetch_json, is
 from tests.processes.standin import DIE_AT_START
 
 
-
 def successor(instance: Instance, slot: int, pid: int) -> bool:
     worker = instance.status()["workers"][slot]
     return worker["up"] and worker["pid"] not in (None, pid)
