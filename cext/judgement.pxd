@@ -1,7 +1,7 @@
 """The questions about one request, and their answers."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from gateway.cext.exchange cimport Exchange
 from gateway.cext.lane cimport Lane
@@ -56,7 +56,7 @@ cdef class Judgement:
     cdef uint32_t write_key(self, size_t i, uint32_t lanes) noexcept
     cdef bint is_first_of_lane(self, size_t i) noexcept
     cdef void fill_lane(self, Lane lane, size_t first) noexcept
-    cdef Py_ssize_t take(self, uint32_t lane, str name, list answers, Py_ssize_t at) noexcept
+    cdef size_t take(self, uint32_t lane, str name, const int64_t* answers, size_t at) noexcept
     cdef void name_entry(self, size_t i, str name) noexcept
     cdef void lose(self) noexcept
     cdef void resolve(self) noexcept

@@ -6,6 +6,7 @@
 
 import logging
 
+from cython cimport freelist
 from libc.stdint cimport int64_t, uint32_t
 
 from gateway.cext.buffer cimport Buffer
@@ -61,6 +62,7 @@ cdef Buffer scratch = Buffer(NULL, 0, 0)
 log = logging.getLogger("gateway.limits")
 
 
+@freelist(64)
 cdef class Judgement:
     cdef Code gather(self, Exchange exchange, list limits) noexcept:
         """The questions; those that only the store can answer come last. Counts what is under way."""
@@ -279,11 +281,10 @@ cdef class Judgement:
             if self.lane_of[i] == self.lane_of[first]:
                 if self.count - self.local > 1:  # else it is there from `ask_store`
                     self.write_key(i, 1)
-                batch.put(scratch.data, scratch.size, lane.tag, (<Allowance>self.allowances[i]).terms,
-                          self.asks[i].weight,
-                          ASK_ENFORCED if self.asks[i].enforced else ASK_COUNTED)
+                batch.put(scratch.data, scratch.size, lane.tag, (<Allowance>self.allowances[i]).question(
+                    self.asks[i].weight, ASK_ENFORCED if self.asks[i].enforced else ASK_COUNTED))
 
-    cdef Py_ssize_t take(self, uint32_t lane, str name, list answers, Py_ssize_t at) noexcept:
+    cdef size_t take(self, uint32_t lane, str name, const int64_t* answers, size_t at) noexcept:
         """The answers of one lane: allowed, remaining, ms until all is there again, ms until a retry.
         `name`: of the call, `at`: where ours begin. Returns where they end."""
         cdef size_t i

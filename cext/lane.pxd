@@ -16,6 +16,7 @@ cdef class Batch:
     """One call: who asks, and what. Encoded as it is asked (RESP 2)."""
     cdef Buffer keys
     cdef Buffer arguments
+    cdef Buffer answers             # int64_t, four for each question
     cdef list askers                # Judgement, or (callable, number of its questions)
     cdef uint32_t questions
     cdef uint32_t lane
@@ -23,8 +24,9 @@ cdef class Batch:
     cdef readonly str name          # stands in the call; no other call has it
 
     cdef void open(self, asker, uint32_t questions) noexcept
-    cdef void put(self, const char* key, size_t size, bytes tag, bytes terms, int64_t weight,
-                  AskMode mode) noexcept
+    cdef void put(self, const char* key, size_t size, bytes tag, bytes question) noexcept
+    cdef keep(self, list answers)
+    cdef list answers_at(self, size_t at, size_t questions)
     cdef void resolve(self) noexcept
 
 
@@ -43,4 +45,5 @@ cdef class Lane:
 
 cdef uint32_t lane_number(const char* key, size_t size, uint32_t lanes) noexcept
 cdef bytes encoded(tuple terms)
+cdef bytes encoded_question(bytes terms, int64_t weight, AskMode mode)
 cpdef uint32_t number_of_lane(str key, uint32_t lanes)

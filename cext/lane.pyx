@@ -16,6 +16,7 @@ from gateway.cext.judgement cimport Judgement
 cdef enum:
     # Questions in one call: Redis is busy with it for some milliseconds, and serves others, too.
     MAX_BATCH = 512
+    MAX_DIGITS = 18
 
 
 cdef class Batch:
@@ -26,23 +27,21 @@ cdef class Batch:
     def __dealloc__(self):
         buffer_free(&self.keys)
         buffer_free(&self.arguments)
+        buffer_free(&self.answers)
 
     cdef void open(self, asker, uint32_t questions) noexcept:
         """All or nothing: the next `questions` belong together."""
         self.askers.append(asker)
         put_number(&self.arguments, questions)
 
-    cdef void put(self, const char* key, size_t size, bytes tag, bytes terms, int64_t weight,
-                  AskMode mode) noexcept:
-        """`terms`: kind, limit, period and burst as the script takes them, encoded."""
+    cdef void put(self, const char* key, size_t size, bytes tag, bytes question) noexcept:
+        """`question`: what the script takes after the key (`encoded_question`)."""
         self.questions += 1
         put_head(&self.keys, size + len(tag))
         buffer_put(&self.keys, key, size)
         buffer_put(&self.keys, <const char*>tag, len(tag))
         buffer_put(&self.keys, b"\r\n", 2)
-        buffer_put(&self.arguments, <const char*>terms, len(terms))
-        put_number(&self.arguments, weight)
-        put_number(&self.arguments, mode)
+        buffer_put(&self.arguments, <const char*>question, len(question))
 
     def command(self, bytes sha, str name) -> bytes:
         """The call of the script that has this hash; `name` is a text that no other call has."""
@@ -62,19 +61,37 @@ cdef class Batch:
         buffer_free(&out)
         return written
 
-    def settle(self, list answers) -> None:
-        """`answers`: four numbers for each question. ValueError if they are not that many."""
-        cdef Py_ssize_t at = 0
-        if len(answers) != 4 * self.questions:
-            raise ValueError("the script's answer does not fit the questions")
+    def read(self, bytes data) -> bool:
+        """Whether `data` is the script's answer and nothing else: then `settle` needs no list of it."""
+        self.answers.size = 0
+        return read_numbers(data, len(data), 4 * self.questions, &self.answers)
+
+    def settle(self, list answers = None) -> None:
+        """`answers`: four numbers for each question, if `read` has not read them. ValueError if they are
+        not that many."""
+        cdef size_t at = 0
+        if answers is not None:
+            self.keep(answers)
         for asker in self.askers:
             if isinstance(asker, Judgement):
-                at = (<Judgement>asker).take(self.lane, self.name, answers, at)
+                at = (<Judgement>asker).take(self.lane, self.name, <const int64_t*>self.answers.data, at)
             else:
                 answered, questions = asker
-                answered(answers[at:at + 4 * questions])
-                at += 4 * questions
+                answered(self.answers_at(at, questions))
+                at += 4 * <size_t>questions
         self.resolve()
+
+    cdef keep(self, list answers):
+        cdef int64_t number
+        if len(answers) != 4 * self.questions:
+            raise ValueError("the script's answer does not fit the questions")
+        self.answers.size = 0
+        for number in answers:
+            buffer_put(&self.answers, <const char*>&number, sizeof(number))
+
+    cdef list answers_at(self, size_t at, size_t questions):
+        cdef size_t i
+        return [(<const int64_t*>self.answers.data)[i] for i in range(at, at + 4 * questions)]
 
     def give_up(self) -> None:
         """There will be no answer."""
@@ -134,7 +151,7 @@ cdef class Lane:
         batch.open((answered, len(questions)), <uint32_t>len(questions))
         for key, terms, weight, mode in questions:
             text = key.encode()
-            batch.put(text, len(text), self.tag, encoded(terms), weight, mode)
+            batch.put(text, len(text), self.tag, encoded_question(encoded(terms), weight, mode))
 
 
     cpdef charge(self, str key, tuple terms, int64_t weight):
@@ -171,6 +188,51 @@ cdef bytes encoded(tuple terms):
     written = out.data[:out.size]
     buffer_free(&out)
     return written
+
+
+cdef bytes encoded_question(bytes terms, int64_t weight, AskMode mode):
+    """What the script takes after a key: terms (`encoded`), weight and mode."""
+    cdef Buffer out = Buffer(NULL, 0, 0)
+    buffer_put(&out, <const char*>terms, len(terms))
+    put_number(&out, weight)
+    put_number(&out, mode)
+    written = out.data[:out.size]
+    buffer_free(&out)
+    return written
+
+
+cdef bint read_numbers(const char* data, size_t size, size_t wanted, Buffer* out) noexcept:
+    """Whether `data` is an array of `wanted` integers (RESP 2) and nothing else: they are put as int64_t."""
+    cdef size_t at = 0
+    cdef int64_t number = 0
+    if not read_line(data, size, &at, 42, &number) or <size_t>number != wanted:
+        return False
+    while at < size:
+        if not read_line(data, size, &at, 58, &number):
+            return False
+        buffer_put(out, <const char*>&number, sizeof(number))
+    return out.size == wanted * sizeof(number)
+
+
+cdef inline bint read_line(const char* data, size_t size, size_t* at, char kind, int64_t* number) noexcept:
+    """`:-12` CR LF, with any `kind` in place of the colon. No more digits than an int64_t always has."""
+    cdef size_t i = at[0] + 1
+    cdef size_t first
+    cdef bint negative
+    cdef int64_t value = 0
+    if i >= size or data[i - 1] != kind:
+        return False
+    negative = data[i] == 45
+    i += negative
+    first = i
+    while i < size and 48 <= data[i] <= 57 and i - first < MAX_DIGITS:
+        value = 10 * value + data[i] - 48
+        i += 1
+    if i == first or i + 2 > size or data[i] != 13 or data[i + 1] != 10:
+        return False
+    number[0] = -value if negative else value
+    at[0] = i + 2
+    return True
 
 
 cdef inline void put_head(Buffer* out, size_t size) noexcept:

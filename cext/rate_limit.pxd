@@ -1,9 +1,10 @@
 """A policy about how much may be called, as the Plan brings it."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from gateway.cext.buffer cimport Buffer
 from gateway.cext.exchange cimport Exchange
+from gateway.cext.lane cimport AskMode
 from gateway.cext.principal cimport Principal
 
 
@@ -41,11 +42,15 @@ cdef class Allowance:
     cdef readonly uint64_t burst        # what may be had at once
     cdef readonly uint64_t lease        # tokens that a host takes at most
     cdef bytes terms                    # `kind`, encoded
+    cdef bytes asked                    # the question that was asked last, encoded …
+    cdef int64_t asked_weight           # … and what it was about
+    cdef AskMode asked_mode
     cdef readonly tuple kind            # kind, limit, period (ms), burst, as the store takes them
     cdef bytes key_head                 # of its keys in the store
     cdef bint is_store_log              # the store keeps each request
     cdef bytes policy                   # its item of the field RateLimit-Policy
 
+    cdef bytes question(self, int64_t weight, AskMode mode)
     cdef tuple store_terms(self, str name)
 
 

@@ -8,9 +8,9 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp, memset, strlen
 
-from gateway.cext.buffer cimport buffer_put, buffer_put_char
+from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_uint
 from gateway.cext.head cimport find_named
-from gateway.cext.lane cimport encoded
+from gateway.cext.lane cimport AskMode, encoded, encoded_question
 from gateway.cext.native cimport GwField, gw_segment_hash
 from gateway.cext.networks cimport client_address
 from gateway.cext.principal cimport name_hash
@@ -29,7 +29,6 @@ cdef enum:
 
 cdef extern from "<arpa/inet.h>" nogil:
     enum:
-        AF_INET
         AF_INET6
         INET6_ADDRSTRLEN
     const char* inet_ntop(int, const void*, char*, unsigned int)
@@ -38,6 +37,13 @@ KINDS = {"token_bucket": "bucket", "sliding_window": "sliding", "fixed_window": 
 
 
 cdef class Allowance:
+    cdef bytes question(self, int64_t weight, AskMode mode):
+        """As the script takes it. Nearly all requests cost the same."""
+        if self.asked is None or weight != self.asked_weight or mode != self.asked_mode:
+            self.asked = encoded_question(self.terms, weight, mode)
+            self.asked_weight, self.asked_mode = weight, mode
+        return self.asked
+
     cdef tuple store_terms(self, str name):
         """To give back what the store's log holds under a name; of other kinds there is none."""
         return self.kind if name is None else (*self.kind[:3], name)
@@ -216,7 +222,7 @@ cdef class RateLimit:
             self.put_text(exchange, exchange.request.base + field.value_off, field.value_len, out)
 
     cdef void put_text(self, Exchange exchange, const char* text, size_t size, Buffer* out) noexcept:
-        cdef size_t i
+        cdef size_t i, plain = 0
         if size == 0:
             self.put_address(exchange, out)
             return
@@ -227,23 +233,29 @@ cdef class RateLimit:
             buffer_put(out, <const char*>digest, len(digest))
             return
         for i in range(size):
-            if is_plain(text[i]):
-                buffer_put_char(out, text[i])
-            else:
+            if not is_plain(text[i]):
+                buffer_put(out, text + plain, i - plain)
                 buffer_put_char(out, 37)
                 buffer_put_char(out, b"0123456789ABCDEF"[<unsigned char>text[i] >> 4])
                 buffer_put_char(out, b"0123456789ABCDEF"[<unsigned char>text[i] & 15])
+                plain = i + 1
+        buffer_put(out, text + plain, size - plain)
 
     cdef void put_address(self, Exchange exchange, Buffer* out) noexcept:
         cdef uint8_t address[16]
         cdef char text[INET6_ADDRSTRLEN]
+        cdef int i
         self.network_of(exchange, address)
+        buffer_put(out, b"ip:", 3)
         if memcmp(address, b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0:
-            inet_ntop(AF_INET, address + 12, text, sizeof(text))
+            # inet_ntop goes by way of sprintf.
+            for i in range(12, 16):
+                buffer_put_uint(out, address[i])
+                if i < 15:
+                    buffer_put_char(out, 46)
         else:
             inet_ntop(AF_INET6, address, text, sizeof(text))
-        buffer_put(out, b"ip:", 3)
-        buffer_put(out, text, strlen(text))
+            buffer_put(out, text, strlen(text))
 
 
 cdef inline bint is_plain(char c) noexcept:

@@ -19,8 +19,14 @@ class Batch:
     def command(self, sha: bytes, name: str) -> bytes:
         """The call of the script with this hash, encoded (RESP 2)."""
 
-    def settle(self, answers: list[int]) -> None:
-        """Hand out the answers, four numbers for each question. ValueError for another number."""
+    def read(self, data: bytes) -> bool:
+        """Whether `data` is the script's answer and nothing else: then `settle` needs no list."""
+
+    def settle(self, answers: list[int] | None = None) -> None:
+        """Hand out the answers: four numbers for each question, or what `read` has read.
+
+        ValueError for another number of them.
+        """
 
     def give_up(self) -> None:
         """There will be no answer."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import hiredis
 from redis.exceptions import RedisError
 
-from gateway.limits.link import Link, packed
+from gateway.limits.link import READ, Link, packed
 
 if TYPE_CHECKING:
     from gateway.cext.lane import Batch, Lane
@@ -199,7 +199,8 @@ class Dispatcher:
         if self._patience is None:
             # Not one for each call: it looks again when it is over.
             self._patience = asyncio.get_running_loop().call_later(due - now, self._look)
-        link.send(batch.command(self._sha, f"{self._nonce}:{self._calls}"), self._answered)
+        command = batch.command(self._sha, f"{self._nonce}:{self._calls}")
+        link.send(command, self._answered, batch)
 
     def _look(self) -> None:
         """Whether the call that is under way has been for too long."""
@@ -225,15 +226,19 @@ class Dispatcher:
             self._call(self.link, batch, now, now + self._wait_s)
             return
         try:
-            if not isinstance(answer, list):
+            if answer is READ:
+                batch.settle()
+            elif isinstance(answer, list):
+                batch.settle(answer)
+            else:
                 # Of a cluster: MOVED, another node has our keys now. Connecting anew finds it.
                 raise RedisError(str(answer or "the connection is lost"))
-            batch.settle(answer)
         except FAILURES as error:
             batch.give_up()
             self._fail(error)
         else:
-            self._send()
+            if self.lane.waits:
+                self.wake()  # who comes in the same turn goes along
 
     def _count(self) -> None:
         self._seen.calls += 1

@@ -8,18 +8,23 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["Link", "packed", "settle", "take_over"]
+if TYPE_CHECKING:
+    from gateway.cext.lane import Batch
+
+__all__ = ["READ", "Link", "packed", "settle", "take_over"]
 
 Result = TypeVar("Result")
 
 Answered = Callable[[Any], None]
 """Gets what Redis answered; an error of Redis as `hiredis.ReplyError`; None: it is lost."""
+READ = object()
+"""In place of an answer: the batch has read it."""
 
 
 class Link(asyncio.Protocol):
@@ -29,13 +34,13 @@ class Link(asyncio.Protocol):
         self._writer = writer  # it warns when it is forgotten before it is closed
         self._transport = writer.transport
         self._reader = hiredis.Reader()
-        self._waiting: deque[Answered] = deque()
+        self._waiting: deque[tuple[Answered, Batch | None]] = deque()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when nothing more will come."""
 
-    def send(self, command: bytes, answered: Answered) -> None:
-        """An encoded command. `answered` is called once."""
-        self._waiting.append(answered)
+    def send(self, command: bytes, answered: Answered, batch: "Batch | None" = None) -> None:
+        """An encoded command. `answered` is called once; with `READ` if `batch` has the answer."""
+        self._waiting.append((answered, batch))
         self._transport.write(command)
 
     async def ask(self, *words: str | bytes | int) -> Any:
@@ -58,10 +63,16 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         try:
+            if self._waiting and not self._reader.has_data():
+                answered, batch = self._waiting[0]
+                if batch is not None and batch.read(data):
+                    self._waiting.popleft()
+                    answered(READ)
+                    return
             self._reader.feed(data)
             while (answer := self._reader.gets()) is not False:
                 if self._waiting and not isinstance(answer, hiredis.PushNotification):
-                    self._waiting.popleft()(answer)
+                    self._waiting.popleft()[0](answer)
         except hiredis.ProtocolError:
             self.close()
 
@@ -70,7 +81,7 @@ class Link(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
         waiting, self._waiting = self._waiting, deque()
-        for answered in waiting:
+        for answered, _ in waiting:
             answered(None)
 
 

@@ -89,7 +89,7 @@ class Gateway(Instance):
         return status, json.loads(body)
 
 
-def until_refused(gateway: Gateway, token: str, within_s: float = 1.0) -> dict[str, Any]:
+def until_refused(gateway: Gateway, token: str, within_s: float = 5.0) -> dict[str, Any]:
     begin = time.monotonic()
     while True:
         status, answer = gateway.call(token)

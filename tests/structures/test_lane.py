@@ -4,6 +4,8 @@ from typing import Any
 
 import hiredis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.cext.lane import Lane, number_of_lane
 
@@ -49,6 +51,62 @@ def test_another_answer_is_refused_and_nobody_is_told() -> None:
         batch.settle([1])
     batch.give_up()
     assert got == [None]
+
+
+def answered(data: bytes, questions: int) -> list[int] | None:
+    """What an asker of so many questions gets from `data`, or None if it is no answer."""
+    lane = Lane(0, b"", lambda: None)
+    got: list[Any] = []
+    lane.ask([("k", TERMS, 1, 1)] * questions, got.append)
+    batch = lane.take()
+    assert batch is not None
+    if not batch.read(data):
+        return None
+    batch.settle()
+    return got[0]
+
+
+def written(numbers: list[int]) -> bytes:
+    return b"*%d\r\n" % len(numbers) + b"".join(b":%d\r\n" % number for number in numbers)
+
+
+LARGE = 10**18 - 1
+
+
+@given(
+    st.lists(st.integers(-LARGE, LARGE), min_size=4, max_size=4 * 20).map(
+        lambda n: n[: len(n) // 4 * 4]
+    )
+)
+def test_numbers_are_read_as_hiredis_reads_them(numbers: list[int]) -> None:
+    reader = hiredis.Reader()
+    reader.feed(written(numbers))
+    assert answered(written(numbers), len(numbers) // 4) == reader.gets() == numbers
+
+
+@given(st.data())
+def test_only_a_whole_answer_is_read(data: st.DataObject) -> None:
+    """Whatever else comes is left to hiredis: parts, more than one answer, errors."""
+    whole = written([1, 20, -3, 4])
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    assert answered(whole[:cut], 1) is None
+    assert answered(whole + whole[: cut + 1], 1) is None
+    assert answered(whole, 2) is None
+    byte = data.draw(st.binary(min_size=1, max_size=1).filter(lambda b: b != whole[cut : cut + 1]))
+    changed = answered(whole[:cut] + byte + whole[cut + 1 :], 1)
+    assert changed is None or byte in b"-0123456789", "another number"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"*", b"*4", b"*4\r\n", b"-NOSCRIPT no\r\n", b"*4\r\n:1\r\n:2\r\n:3\r\n$1\r\n4\r\n",
+        b"*4\r\n:1\r\n:2\r\n:3\r\n:\r\n", b"*4\r\n:1\r\n:2\r\n:3\r\n:-\r\n", b"*-1\r\n",
+        b"*4\r\n:1\r\n:2\r\n:3\r\n:" + b"9" * 19 + b"\r\n", b"*4\n:1\n:2\n:3\n:4\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_of_the_script_is_not_read(data: bytes) -> None:
+    assert answered(data, 1) is None
 
 
 def test_a_batch_has_a_bound() -> None:
