@@ -1,8 +1,8 @@
 """Gathers what all requests of a loop turn ask the store into one call of `gateway/limits/decide.lua`.
 
     judge -> Lane.batch_for -> Batch.put …        as the requests come
-    gateway.limits.dispatcher: Batch.command      one call at a time for each lane
-                               Batch.settle       answers go to `Judgement.take`, or to a callable
+    Calls -> Batch.command                        one call at a time for each lane
+             Batch.settle                         answers go to `Judgement.take`, or to a callable
 
 A key's lane is a hash of it, the same on all hosts. All keys of a lane end in its hash tag (Redis Cluster
 Specification, "Hash tags"), so a call of its questions concerns one node.
@@ -152,7 +152,6 @@ cdef class Lane:
         for key, terms, weight, mode in questions:
             text = key.encode()
             batch.put(text, len(text), self.tag, encoded_question(encoded(terms), weight, mode))
-
 
     cpdef charge(self, str key, tuple terms, int64_t weight):
         """Takes `weight` whether it fits or not; below 0 gives it back. Nobody waits for the answer."""

@@ -32,6 +32,8 @@ COMPILED = {
     "gateway/config/explain.py": ("gateway._core", "explains with the workers' own route table"),
     "gateway/config/limits.py": ("gateway._core", "the bounds of the structures"),
     "gateway/config/table.py": ("gateway._core", "the route table has the last word on a pattern"),
+    "gateway/limits/dispatcher.py": ("gateway.cext.calls", "calls of Redis, without a frame each"),
+    "gateway/limits/link.py": ("gateway.cext.conversation", "the connection that they are made on"),
     "gateway/limits/store.py": (
         "gateway._core gateway.cext.lane",
         "the data plane's questions to Redis",

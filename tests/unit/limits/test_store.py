@@ -175,7 +175,7 @@ async def test_what_is_given_back_may_be_had_again(
     back: Any = terms
     if kind == "sliding":
         # The first call of the first lane, the first question in it.
-        back = (*terms[:3], f"{store._dispatchers[0]._nonce}:1:1")
+        back = (*terms[:3], f"{store._dispatchers[0].calls.nonce}:1:1")
     await ask(store, back, -3, mode=2)
     assert [(await ask(store, terms)).allowed for _ in range(4)] == [1, 1, 1, 0]
 
