@@ -62,7 +62,9 @@ class OwnKeys:
         elif _is_due(rows[0], rotation, now):
             await rotate(self._store(), rotation, now)
         rows = list(await self._store().signing_keys.all_valid(now))
-        self.ring = KeyRing([_signing_key(row) for row in rows])
+        # Those that were read before: OpenSSL takes 40 ms for an RSA key, on the loop.
+        known = {key: key for key in self.ring.keys}
+        self.ring = KeyRing([known.get(key, key) for key in map(_signing_key, rows)])
         self._publish([PublishedKey(key.public_jwk, key.retire_s) for key in self.ring.keys])
 
     def active(self, now_s: int) -> SigningKey:

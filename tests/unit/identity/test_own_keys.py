@@ -68,6 +68,22 @@ async def test_loading_again_rotates_no_more(store: Store, clock: Clock) -> None
     assert len(keys.jwks()) == 2
 
 
+async def test_a_key_that_is_known_is_not_parsed_again(store: Store, clock: Clock) -> None:
+    """It takes longer than all else that a reload does."""
+    keys = OwnKeys(lambda: store, clock)
+    await keys.load(RULES)
+    before = keys.active(int(START))
+    await keys.load(RULES)
+    assert keys.active(int(START)) is before
+    clock.now += 86_400
+    await keys.load(RULES)
+    await keys.load(RULES)
+    kids = [key.kid for key in keys.ring.keys]
+    assert len(kids) == 2
+    old = next(key for key in keys.ring.keys if key.kid == before.kid)
+    assert old.retire_s is not None, "the same key, with an end"
+
+
 async def test_another_algorithm_brings_another_key(store: Store, clock: Clock) -> None:
     keys = OwnKeys(lambda: store, clock)
     await keys.load(RULES)
