@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["ControlTask", "run"]
 
 NICENESS = 5
-"""A worker on the same core runs first, and three quarters of the time when both are busy: compiling
-a configuration holds up no request."""
+"""A worker on the same core runs first, and three quarters of the time when both are busy:
+compiling a configuration holds up no request."""
 BEAT_S = 1.0
 """Ten beats fit into the supervisor's patience."""
 
