@@ -1,7 +1,8 @@
 """A connection to Redis without a frame between the socket and who waits: one callback an answer.
 
-A protocol of asyncio: a transport may be TLS. Who gets an answer is called with what hiredis makes of it, a
-`hiredis.ReplyError` among it, with None once the connection is lost, or with `READ`.
+What a protocol of asyncio does with data and with an end; `gateway.limits.link.Link` is one. A transport may
+be TLS. Who gets an answer is called with what hiredis makes of it, a `hiredis.ReplyError` among it, with None
+once the connection is lost, or with `READ`.
 """
 
 import asyncio
@@ -34,9 +35,6 @@ cdef class Conversation:
 
     # --- what asyncio calls ---------------------------------------------------------------------------
 
-    def connection_made(self, transport) -> None:
-        """It was made before it was ours."""
-
     def data_received(self, bytes data) -> None:
         cdef Batch batch
         try:
@@ -52,16 +50,6 @@ cdef class Conversation:
                     self.waiting.popleft()[0](answer)
         except hiredis.ProtocolError:
             self.close()
-
-    def eof_received(self) -> bool:
-        """Then it is lost."""
-        return False
-
-    def pause_writing(self) -> None:
-        """There is one call at a time: it is bounded."""
-
-    def resume_writing(self) -> None:
-        """See `pause_writing`."""
 
     def connection_lost(self, exc) -> None:
         if not self.closed.done():

@@ -25,6 +25,10 @@ cdef class Batch:
 
     cdef void open(self, asker, uint32_t questions) noexcept
     cdef void put(self, const char* key, size_t size, bytes tag, bytes question) noexcept
+    cpdef bytes command(self, bytes sha, str name)
+    cpdef bint read(self, bytes data) noexcept
+    cpdef settle(self, list answers=*)
+    cpdef give_up(self)
     cdef keep(self, list answers)
     cdef list answers_at(self, size_t at, size_t questions)
     cdef void resolve(self) noexcept
@@ -40,6 +44,7 @@ cdef class Lane:
     cdef list batches
 
     cdef Batch batch_for(self, uint32_t questions)
+    cpdef Batch take(self)
     cpdef charge(self, str key, tuple terms, int64_t weight)
 
 

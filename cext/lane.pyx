@@ -43,7 +43,7 @@ cdef class Batch:
         buffer_put(&self.keys, b"\r\n", 2)
         buffer_put(&self.arguments, <const char*>question, len(question))
 
-    def command(self, bytes sha, str name) -> bytes:
+    cpdef bytes command(self, bytes sha, str name):
         """The call of the script that has this hash; `name` is a text that no other call has."""
         cdef Buffer out = Buffer(NULL, 0, 0)
         cdef bytes text = name.encode()
@@ -57,21 +57,21 @@ cdef class Batch:
         put_text(&out, text)
         put_number(&out, len(self.askers))
         buffer_put(&out, self.arguments.data, self.arguments.size)
-        written = out.data[:out.size]
-        buffer_free(&out)
-        return written
+        return emptied(&out)
 
-    def read(self, bytes data) -> bool:
+    cpdef bint read(self, bytes data) noexcept:
         """Whether `data` is the script's answer and nothing else: then `settle` needs no list of it."""
         self.answers.size = 0
         return read_numbers(data, len(data), 4 * self.questions, &self.answers)
 
-    def settle(self, list answers = None) -> None:
+    cpdef settle(self, list answers=None):
         """`answers`: four numbers for each question, if `read` has not read them. ValueError if they are
         not that many."""
         cdef size_t at = 0
         if answers is not None:
             self.keep(answers)
+        if self.answers.size != 4 * self.questions * sizeof(int64_t):
+            raise ValueError("the script's answer does not fit the questions")
         for asker in self.askers:
             if isinstance(asker, Judgement):
                 at = (<Judgement>asker).take(self.lane, self.name, <const int64_t*>self.answers.data, at)
@@ -83,8 +83,6 @@ cdef class Batch:
 
     cdef keep(self, list answers):
         cdef int64_t number
-        if len(answers) != 4 * self.questions:
-            raise ValueError("the script's answer does not fit the questions")
         self.answers.size = 0
         for number in answers:
             buffer_put(&self.answers, <const char*>&number, sizeof(number))
@@ -93,7 +91,7 @@ cdef class Batch:
         cdef size_t i
         return [(<const int64_t*>self.answers.data)[i] for i in range(at, at + 4 * questions)]
 
-    def give_up(self) -> None:
+    cpdef give_up(self):
         """There will be no answer."""
         for asker in self.askers:
             if isinstance(asker, Judgement):
@@ -136,8 +134,8 @@ cdef class Lane:
         self.batches.append(batch)
         return batch
 
-    def take(self) -> Batch | None:
-        """The batch that has waited for longest."""
+    cpdef Batch take(self):
+        """The batch that has waited for longest, or None."""
         return self.batches.pop(0) if self.batches else None
 
     def ask(self, list questions, answered) -> None:
@@ -179,14 +177,19 @@ cpdef uint32_t number_of_lane(str key, uint32_t lanes):
     return lane_number(text, len(text), lanes)
 
 
+cdef bytes emptied(Buffer* buffer):
+    """What stands in it. Its memory is given back."""
+    written = buffer.data[:buffer.size]
+    buffer_free(buffer)
+    return written
+
+
 cdef bytes encoded(tuple terms):
     """Values as bulk strings (RESP 2)."""
     cdef Buffer out = Buffer(NULL, 0, 0)
     for term in terms:
         put_text(&out, str(term).encode())
-    written = out.data[:out.size]
-    buffer_free(&out)
-    return written
+    return emptied(&out)
 
 
 cdef bytes encoded_question(bytes terms, int64_t weight, AskMode mode):
@@ -195,9 +198,7 @@ cdef bytes encoded_question(bytes terms, int64_t weight, AskMode mode):
     buffer_put(&out, <const char*>terms, len(terms))
     put_number(&out, weight)
     put_number(&out, mode)
-    written = out.data[:out.size]
-    buffer_free(&out)
-    return written
+    return emptied(&out)
 
 
 cdef bint read_numbers(const char* data, size_t size, size_t wanted, Buffer* out) noexcept:

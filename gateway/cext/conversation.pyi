@@ -9,7 +9,7 @@ from gateway.cext.lane import Batch
 READ: object
 """In place of an answer: the batch has read it."""
 
-class Conversation(asyncio.Protocol):
+class Conversation:
     """Commands go out in order, and their answers come back in it."""
 
     closed: asyncio.Future[None]

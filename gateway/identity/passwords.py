@@ -22,7 +22,8 @@ __all__ = ["Busy", "Checked", "Cost", "Passwords", "Rules", "check_rules"]
 Result = TypeVar("Result")
 
 NICENESS = 10
-"""Added to that of the threads that hash: workers on their cores get nine tenths of the time."""
+"""Added to that of the threads that hash: workers on their cores get nine tenths of the time, and
+more in the control process, whose threads are nice already."""
 
 
 class Busy(Exception):

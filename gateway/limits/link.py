@@ -19,7 +19,7 @@ __all__ = ["Link", "packed", "settle", "take_over"]
 Result = TypeVar("Result")
 
 
-class Link(Conversation):
+class Link(Conversation, asyncio.Protocol):
     """Commands go out in order, and their answers come back in it."""
 
     async def ask(self, *words: str | bytes | int) -> Any:
