@@ -115,7 +115,8 @@ def _head(*names: str) -> list[str]:
 
 
 def _row(*cells: str) -> str:
-    inside = " | ".join(cell.replace("|", "\\|") for cell in cells)
+    """One line: a table has no other rows (GitHub Flavored Markdown, section 4.10)."""
+    inside = " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells)
     return f"| {inside} |"
 
 

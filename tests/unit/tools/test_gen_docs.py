@@ -58,3 +58,15 @@ def test_errors_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:
     labels = "`method`, `route`, `status_code`, `service`"
     assert f"| `gateway_request_duration_seconds` | histogram | {labels} |" in text
     assert "| `gateway_worker_up` | gauge | `worker` |" in text
+
+
+def test_a_row_of_a_table_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "gen_docs.py", tmp_path / "tools")
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    parts = ("admin_codes", "admin_operations", "errors", "keys", "metrics")
+    page.write_text("".join(f"<!-- generated: {part} -->\n<!-- end -->\n" for part in parts))
+    assert run(tmp_path).returncode == 0
+    for line in page.read_text().splitlines():
+        assert line == "" or line.startswith(("<!--", "### ")) or (line[0], line[-1]) == ("|", "|")
