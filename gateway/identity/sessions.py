@@ -96,7 +96,7 @@ class Sessions:
         rotation = await store.refresh_tokens.rotate(
             digest, new.digest, now=now, expires=self._refresh_ends(now)
         )
-        if isinstance(rotation, Reused):
+        if isinstance(rotation, Reused) and rotation.ended:
             await self._stolen(rotation.session, "a refresh token was used twice")
         if not isinstance(rotation, Rotated):
             return None

@@ -24,6 +24,8 @@ class Reused:
     """The token had been used before. Its session is revoked now, with all of its tokens."""
 
     session: Session
+    ended: bool
+    """Whether the session ran until now; False if it had been revoked before."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,7 @@ class RefreshTokens:
             if token is None:
                 return Unknown()
             reused = token.used_at is not None
-            if reused:
-                await self._sessions.revoke(token.session_id, now)
+            ended = reused and await self._sessions.revoke(token.session_id, now)
             session = await self._sessions.by_id(token.session_id)
             assert session is not None  # the foreign key holds it
-            return Reused(session) if reused else Expired(session)
+            return Reused(session, ended) if reused else Expired(session)

@@ -34,8 +34,12 @@ async def test_reuse_revokes_the_whole_family(store: Store, session: str) -> Non
     result = await rotate(store, b"first", b"stolen")
     assert isinstance(result, Reused)
     assert result.session.revoked_at == NOW
+    assert result.ended
     assert isinstance(await rotate(store, b"second", b"third"), Expired)
     assert isinstance(await rotate(store, b"stolen", b"x"), Unknown)
+    again = await rotate(store, b"first", b"stolen")
+    assert isinstance(again, Reused)
+    assert not again.ended
     assert [s.id for s in await store.sessions.revoked_since(0, NOW)] == ["s"]
 
 
@@ -44,6 +48,7 @@ async def test_of_concurrent_rotations_exactly_one_wins(store: Store, session: s
     results = await asyncio.gather(*tries)
     assert sum(isinstance(result, Rotated) for result in results) == 1
     assert sum(isinstance(result, Reused) for result in results) == 5
+    assert sum(isinstance(result, Reused) and result.ended for result in results) == 1
 
 
 async def test_what_is_over_is_expired(store: Store, session: str) -> None:

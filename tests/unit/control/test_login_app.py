@@ -329,7 +329,7 @@ async def test_logout_needs_a_token(house: House) -> None:
     assert code(await house.post("logout", authorization="Bearer x")) == (401, "token_invalid")
 
 
-async def test_bound_tokens(house: House) -> None:
+async def test_bound_tokens(house: House, caplog: pytest.LogCaptureFixture) -> None:
     answer = await house.post("login", ANN, x_client_fingerprint="device 7")
     tokens = answer.json()
     access = tokens["accessToken"].encode()
@@ -341,6 +341,10 @@ async def test_bound_tokens(house: House) -> None:
     stolen = await house.post("refresh", body, x_client_fingerprint="device 8")
     assert code(stolen) == (401, "refresh_token_invalid")
     assert house.service.caller(access, "device 7") == "token_revoked"
+    late = await house.post("refresh", body, x_client_fingerprint="device 7")
+    assert code(late) == (401, "refresh_token_invalid")
+    assert caplog.text.count("its session is revoked") == 1, "by the first of the two"
+    assert "came from another client" in caplog.text
 
 
 # Outages ----------------------------------------------------------------------------------------
