@@ -48,7 +48,7 @@ def configuration_keys() -> str:
     sections: dict[str, list[str]] = {}
     for key in keys():
         section, _, name = key.path.rpartition(".")
-        default = f"`{key.default}`" if key.default not in ("", "required") else key.default
+        default = f"`{key.default}`" if key.default else "required" if key.required else ""
         row = _row(f"`{name}`", key.type, default, key.meaning)
         sections.setdefault(section, []).append(row)
     head = _head("key", "type", "default", "meaning")

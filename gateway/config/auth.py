@@ -43,6 +43,13 @@ def parse_issuer(value: object) -> str:
     return value
 
 
+def parse_audience(value: object) -> str:
+    """A name of those whom tokens are for: any text, a URL or not, compared as it is."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]{1,255}", value):
+        raise ValueError(f"must be a name or URL without spaces, not {shown(value)}")
+    return value
+
+
 def parse_skew(value: object) -> float:
     """A duration of at most `MAX_SKEW_S`, in whole seconds; ``off`` and 0 are none."""
     seconds = parse_optional_duration(value)
@@ -91,6 +98,7 @@ Skew = Annotated[
     float, PlainValidator(parse_skew), Duration.__metadata__[1], Duration.__metadata__[2]
 ]
 Issuer = Annotated[str, PlainValidator(parse_issuer), text_schema("URL")]
+Audience = Annotated[str, PlainValidator(parse_audience), text_schema("text")]
 KeysUrl = Annotated[str, PlainValidator(parse_keys_url), text_schema("URL", "https?://.+")]
 Name = Annotated[str, BeforeValidator(parse_name), text_schema("text")]
 Special = Annotated[str, BeforeValidator(parse_text), Field(max_length=64)]
@@ -111,7 +119,7 @@ class JwtProvider(Section):
     """Where its public keys are. Fetched by the gateway alone, never because a token says so."""
     discovery: KeysUrl | None = None
     """Instead: its `…/.well-known/openid-configuration`, which says where the keys are."""
-    audience: OneOrMany[Issuer]
+    audience: OneOrMany[Audience]
     """Its tokens must be for one of these (`aud`), character for character."""
     algorithms: OneOrMany[Algorithm] = ("RS256", "ES256")
     """What its tokens may be signed with."""
@@ -189,7 +197,7 @@ class Auth(Section):
     """Whether `/auth/…` and `/.well-known/jwks.json` are served."""
     issuer: Issuer = "http://127.0.0.1:8000"
     """The `iss` of our tokens: the URL by which clients know this gateway."""
-    audience: Issuer = "gateway"
+    audience: Audience = "gateway"
     """The `aud` of our tokens."""
     access_token_ttl: Lifetime = 900.0
     """How long an access token is good."""

@@ -20,7 +20,9 @@ class Key:
     """Dotted; ``NAME`` and ``[]`` stand for the items of a mapping or list."""
     type: str
     default: str
-    """As written in a file; ``required`` without one."""
+    """As written in a file; empty for none."""
+    required: bool
+    """Whether it must be given."""
     meaning: str
 
 
@@ -37,11 +39,12 @@ def _keys(section: type[Section], prefix: str, schema: dict[str, Any]) -> Iterat
         meaning = field.description or ""
         if inner is None:
             default = _default(field, node["properties"][name])
-            yield Key(path, _type(node["properties"][name]), default, meaning)
+            kind = _type(node["properties"][name])
+            yield Key(path, kind, default, field.is_required(), meaning)
             continue
         many = is_collection(field.annotation)
         kind = _collection(field) if many else "mapping"
-        yield Key(path, kind, "required" if field.is_required() else "", meaning)
+        yield Key(path, kind, "", field.is_required(), meaning)
         if many:
             path += "[]" if kind == "list" else ".NAME"
         yield from _keys(inner, f"{path}.", schema)
@@ -53,7 +56,7 @@ def _collection(field: FieldInfo) -> str:
 
 def _default(field: FieldInfo, node: dict[str, Any]) -> str:
     if field.is_required():
-        return "required"
+        return ""
     if "x-default" in node:
         return str(node["x-default"])
     value = node.get("default")

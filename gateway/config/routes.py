@@ -236,7 +236,8 @@ class Route(Section):
     service: Text
     """The service that answers."""
     split: Annotated[tuple[SplitPart, ...], BeforeValidator(empty_if_none)] = ()
-    """Divides the requests between services, in place of `service`: a canary, or blue and green."""
+    """Divides the requests between these services: a canary, or blue and green. `service` must be
+    given all the same, and gets none of them unless it is a part."""
     split_by: RequestKey | None = None
     """What keeps a caller with one part of the split; by default each request is drawn anew."""
     canary: Canary | None = None
@@ -254,8 +255,8 @@ class Route(Section):
     """By what: `jwt` in `Authorization: Bearer`, `api_key` in `X-API-Key` or `Authorization:
     ApiKey`."""
     scopes: Scopes = Scopes()
-    """What the caller must be allowed: `[read]`, or `{any: [read, write]}`. `content:*` covers
-    `content:read`."""
+    """What the caller must be allowed: `[read]`, or `{any: [read, write]}`. Who has `content:*` has
+    `content:read`, too, and who has `*` has all."""
     forward_token: Flag = True
     """Whether the service gets the verified bearer token as well. API keys never go on."""
     limits: RouteLimits = RouteLimits()

@@ -129,7 +129,9 @@ class State(Section):
     """Where what is short-lived and shared by all hosts is kept: revocations, counters, codes."""
 
     url: StateUrl = DEFAULT_URL
-    """`memory://`, or `redis`, `rediss` (TLS), `redis+sentinel` or `redis+cluster`: see below."""
+    """`memory://`, `redis://HOST:PORT/DB`, `rediss://…` (TLS), `redis+sentinel://HOST,HOST/NAME/DB`
+    or `redis+cluster://HOST,HOST`. An account stands before the host: `redis://USER:PASSWORD@HOST`.
+    """
     timeout: Duration = 0.25
     """How long an answer of Redis is waited for."""
     limit_timeout: Duration = 0.05

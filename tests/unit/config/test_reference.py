@@ -28,8 +28,14 @@ def test_defaults_are_in_the_form_of_the_file() -> None:
     assert defaults["server.limits.body"] == "10MiB"
     assert defaults["services.NAME.timeouts.total"] == "off"
     assert defaults["server.http"] == "0.0.0.0:8000"
-    assert defaults["routes[].path"] == "required"
-    assert defaults["routes[].replace_prefix.from"] == "required"
+    assert defaults["routes[].auth"] == "required"
+
+
+def test_what_must_be_given_is_told_from_a_default() -> None:
+    required = {row.path: row.required for row in keys()}
+    assert required["routes[].path"]
+    assert required["routes[].replace_prefix.from"]
+    assert not required["routes[].auth"]
 
 
 def test_the_example_is_good_and_fits_the_schema() -> None:
