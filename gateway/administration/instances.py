@@ -1,5 +1,6 @@
 """Acts on registered instances."""
 
+from datetime import datetime
 from typing import Any
 
 from gateway.administration.desk import Desk
@@ -13,7 +14,13 @@ __all__ = [
     "heartbeat",
     "instance_of",
     "register_instance",
+    "view_of",
 ]
+
+
+def view_of(row: Instance, now: datetime) -> InstanceView:
+    """What is shown of an instance at this moment."""
+    return InstanceView.model_validate(vars(row) | {"state": row.state(now)})
 
 
 async def instance_of(desk: Desk, text: str) -> Instance:
@@ -31,10 +38,10 @@ async def register_instance(desk: Desk, registration: Registration) -> InstanceV
     One that says nothing new has only sent a heartbeat, which is not in the audit log.
     """
     if (alive := await desk.store.instances.renew(registration, desk.now)) is not None:
-        return InstanceView.model_validate(alive)
+        return view_of(alive, desk.now)
     async with desk.store.transaction():
         row, is_new = await desk.store.instances.register(registration, desk.now)
-        view = InstanceView.model_validate(row)
+        view = view_of(row, desk.now)
         action = "instance.register" if is_new else "instance.renew"
         await desk.record(action, _subject(row), after=view)
     return view
@@ -43,7 +50,7 @@ async def register_instance(desk: Desk, registration: Registration) -> InstanceV
 async def heartbeat(desk: Desk, text: str) -> InstanceView:
     """It lives. Not in the audit log: nothing changes by it. NotFound, Conflict."""
     row = await instance_of(desk, text)
-    return InstanceView.model_validate(await desk.store.instances.heartbeat(row.id, desk.now))
+    return view_of(await desk.store.instances.heartbeat(row.id, desk.now), desk.now)
 
 
 async def change_instance(
@@ -53,8 +60,7 @@ async def change_instance(
     async with desk.store.transaction():
         before = await instance_of(desk, text)
         row = await desk.store.instances.change(before.id, desk.now, expected, **values)
-        view = InstanceView.model_validate(row)
-        was = InstanceView.model_validate(before)
+        view, was = view_of(row, desk.now), view_of(before, desk.now)
         await desk.record("instance.change", _subject(row), was, view)
     return view
 
@@ -64,7 +70,7 @@ async def deregister_instance(desk: Desk, text: str, expected: int | None = None
     async with desk.store.transaction():
         row = await instance_of(desk, text)
         await desk.store.instances.remove(row.id, expected)
-        view = InstanceView.model_validate(row)
+        view = view_of(row, desk.now)
         await desk.record("instance.deregister", _subject(row), view)
     return view
 

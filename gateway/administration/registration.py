@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.config.addresses import Address
 from gateway.config.services import parse_endpoint_url
 from gateway.config.values import parse_name, parse_zone
 from gateway.store.instances import Registration
@@ -23,18 +24,20 @@ MAX_TTL_S = 7 * 86_400
 
 
 def parse_instance_url(url: str) -> str:
-    """``http://HOST:PORT``. ValueError.
+    """The one spelling of an address, ``http://HOST:PORT``: an instance is known by it. ValueError.
 
     No socket: every host of the gateway hears of it, and each would open a path of its own.
     """
-    if parse_endpoint_url(url).unix is not None:
+    target = parse_endpoint_url(url)
+    if target.host is None or target.port is None:
         raise ValueError(
             "must be http://HOST:PORT: a socket is on one host, and instances are for all; it can "
             "be among the endpoints of a service"
         )
-    if len(url) > MAX_URL:
+    known_as = f"http://{Address(target.host, target.port)}"
+    if len(known_as) > MAX_URL:
         raise ValueError(f"must have at most {MAX_URL} characters")
-    return url
+    return known_as
 
 
 def check_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:

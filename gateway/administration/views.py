@@ -145,6 +145,9 @@ class InstanceView(View):
     metadata: dict[str, Any] | None
     active: bool
     """Whether it may get requests; `false` takes it out and keeps it registered."""
+    state: Literal["active", "expired", "inactive"]
+    """`active`: it gets requests. `expired`: it has sent no heartbeat for `ttl_s`, and gets none
+    until the next one. `inactive`: it was taken out."""
     ttl_s: int | None
     expires_at: datetime | None
     """It leaves then, if no heartbeat comes; null: it stays."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.administration.desk import Desk
     from gateway.administration.views import InstanceView
 
-COLUMNS = ("id", "service", "url", "weight", "zone", "active", "expires_at", "health")
+COLUMNS = ("id", "service", "url", "weight", "zone", "state", "expires_at", "health")
 
 
 @click.group()
@@ -71,7 +71,7 @@ def register(
 def list_instances(
     service: str | None, as_json: bool, config_file: Path | None, settings: dict[str, str]
 ) -> None:
-    """List all instances.
+    """List all instances. State `expired`: no heartbeat came in time, so it gets no requests.
 
     \b
     Exit codes: 0 ok, 1 the store cannot be read, 2 usage.
@@ -96,9 +96,9 @@ def deregister(instance: str, config_file: Path | None, settings: dict[str, str]
 
 
 async def _all(desk: "Desk", service: str | None) -> "list[InstanceView]":
-    from gateway.administration.views import InstanceView
+    from gateway.administration.instances import view_of
 
     found: list[InstanceView] = []
     while page := await desk.store.instances.list(service, found[-1].id if found else 0):
-        found += map(InstanceView.model_validate, page)
+        found += (view_of(row, desk.now) for row in page)
     return found

@@ -7,7 +7,7 @@ The endpoints in the definition of a stored service are rows of the same table, 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,8 +17,10 @@ from gateway.store.errors import Conflict, NotFound, Superseded
 from gateway.store.tables import service_registry as table
 from gateway.store.tables import services
 
-__all__ = ["Health", "Instance", "Instances", "Registration"]
+__all__ = ["Health", "Instance", "Instances", "Registration", "State"]
 
+State = Literal["active", "expired", "inactive"]
+"""Gets requests; gets none until its next heartbeat; was taken out."""
 _AREA: Area = "registry"
 FORGET_AFTER = timedelta(hours=1)
 """How long an instance that sent no heartbeat is still shown. It gets no requests in that time."""
@@ -63,22 +65,17 @@ class Instance:
     created_at: datetime
     updated_at: datetime
 
-    def is_in_use(self, now: datetime) -> bool:
-        """Whether it gets requests."""
-        return self.active and not self._is_silent(now)
-
-    def would_return(self, now: datetime) -> bool:
-        """Whether it gets requests again with its next sign of life."""
-        return self.active and self._is_silent(now)
+    def state(self, now: datetime) -> "State":
+        """An outage of the store may let it be ``active`` for longer than the row says."""
+        if not self.active:
+            return "inactive"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
 
     def says(self, registration: "Registration") -> bool:
         """Whether the registration is the one that it was registered with."""
         return registration == Registration(
             self.service, self.url, self.weight, self.zone, self.metadata, self.ttl_s
         )
-
-    def _is_silent(self, now: datetime) -> bool:
-        return self.expires_at is not None and self.expires_at <= now
 
 
 class Health(NamedTuple):
@@ -174,7 +171,7 @@ class Instances:
                 table.c.endpoint_url == registration.url,
             )
         )
-        if not known or not known[0].says(registration) or known[0].would_return(now):
+        if not known or not known[0].says(registration) or known[0].state(now) == "expired":
             return None
         async with self._database.write() as connection:
             await _refuse_endpoints_of_definition(connection, registration.service)
@@ -193,7 +190,8 @@ class Instances:
         if before.ttl_s is None:
             raise Conflict(f"instance {instance_id} has no ttl_s, so that it needs no heartbeat")
         # Others hear of it only when it comes back: a heartbeat is no change.
-        async with self._database.write(_AREA if before.would_return(now) else None) as connection:
+        is_back = before.state(now) == "expired"
+        async with self._database.write(_AREA if is_back else None) as connection:
             expires_at = _expiry(before.ttl_s, now)
             await connection.execute(
                 sa.update(table).where(table.c.id == instance_id).values(expires_at=expires_at)

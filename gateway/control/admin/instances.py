@@ -41,7 +41,7 @@ async def list_instances(call: Call) -> Page[InstanceView]:
     found = call.desk.store.instances
 
     def shown(row: Instance) -> InstanceView:
-        return InstanceView.model_validate(row)
+        return acts.view_of(row, call.desk.now)
 
     return await page_of(
         call, lambda limit: found.list(service, begin, limit), shown, lambda row: str(row.id)
@@ -56,7 +56,7 @@ async def register(call: Call) -> InstanceView:
 
 async def get(call: Call) -> InstanceView:
     """By id."""
-    return InstanceView.model_validate(await acts.instance_of(call.desk, call.name))
+    return acts.view_of(await acts.instance_of(call.desk, call.name), call.desk.now)
 
 
 async def change(call: Call) -> InstanceView:

@@ -18,7 +18,7 @@ ONE = Registration("web", "http://10.0.0.1:80", 3, "a", {"build": 7}, 60)
 
 async def in_use(store: Store, at: timedelta = timedelta()) -> list[str]:
     rows = await store.instances.of_service("web")
-    return [row.url for row in rows if row.is_in_use(NOW + at)]
+    return [row.url for row in rows if row.state(NOW + at) == "active"]
 
 
 async def test_who_registers_is_in_use_until_the_time_is_over(store: Store) -> None:

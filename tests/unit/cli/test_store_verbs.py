@@ -198,7 +198,10 @@ def test_registry(gateway: Run) -> None:
     assert (row["url"], row["zone"], row["ttl_s"], row["weight"]) == (
         "http://10.0.0.1:80", "a", 60, 1,
     )  # fmt: skip
-    assert len(gateway("registry", "list").stdout.splitlines()) == 3
+    listed = gateway("registry", "list").stdout.splitlines()
+    assert len(listed) == 3
+    assert listed[0].split()[5] == "state"
+    assert listed[1].split()[5] == "active"
     gone = gateway("registry", "deregister", number)
     assert gone.stdout == "web http://10.0.0.1:80: removed\n"
     again = gateway("registry", "deregister", number)

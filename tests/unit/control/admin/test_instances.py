@@ -1,5 +1,6 @@
 """The admin API's operations on registered instances."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +41,25 @@ async def test_what_is_said_again_is_no_event(admin: Admin) -> None:
     assert again["expires_at"] > made["expires_at"]
     assert await admin.link.store().changes.current() == before
     assert len(await admin.actions()) == 1
+
+
+async def test_who_writes_its_url_otherwise_is_the_same(admin: Admin) -> None:
+    made = await admin.made("/instances", ONE)
+    again = await admin.made("/instances", ONE | {"url": "http://10.0.0.1/"})
+    assert (again["id"], again["url"]) == (made["id"], ONE["url"])
+
+
+async def test_the_state_says_who_may_get_requests(admin: Admin) -> None:
+    made = await admin.made("/instances", ONE)
+    path = f"/instances/{made['id']}"
+    assert made["state"] == "active"
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    await admin.link.store().instances.heartbeat(made["id"], long_ago)
+    assert (await admin.call("GET", path)).json()["state"] == "expired"
+    [listed] = (await admin.call("GET", "/instances")).json()["items"]
+    assert (listed["state"], listed["active"]) == ("expired", True)
+    changed = await admin.call("PATCH", path, {"active": False}, if_match="*")
+    assert changed.json()["state"] == "inactive"
 
 
 async def test_metadata_that_no_database_keeps_is_refused_in_a_change(admin: Admin) -> None:
