@@ -109,6 +109,7 @@ class ServiceRegistry:
         from gateway.store.errors import StoreUnavailable
         from gateway.upstreams.discovery.source import MAX_WEIGHT, Endpoint, SourceError
 
+        await self._link.tried()  # at the start discovery is faster than the store
         now = datetime.now(UTC)
         try:
             rows = await self._link.store().instances.of_service(service)

@@ -45,6 +45,7 @@ class StoreLink:
         self._on_change = on_change
         self._announce = announce
         self._store: Store | None = None
+        self._tried = asyncio.Event()
         self._plan_version: int | None = None
         self._subscribers: list[Callable[[StoreVersion], None]] = []
 
@@ -60,6 +61,10 @@ class StoreLink:
 
             raise StoreUnavailable("it could not be opened yet")
         return self._store
+
+    async def tried(self) -> None:
+        """Wait for the first try to open the store: before it nobody knows whether it is away."""
+        await self._tried.wait()
 
     def subscribe(self, on_version: "Callable[[StoreVersion], None]") -> None:
         """Call back with the version once the store is open, and after each change."""
@@ -126,6 +131,9 @@ class StoreLink:
                 if str(error) != told:
                     told = str(error)
                     log.error("the store is away; routes are served as last known: %s", error)
+            finally:
+                self._tried.set()
+            if self._store is None:
                 await asyncio.sleep(RETRY_S)
         log.info("the store is open")
 

@@ -143,11 +143,26 @@ async def test_a_report_that_fails_ends_nothing(
 
 
 async def test_a_store_that_is_away_is_a_failure_of_the_source(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/gateway.db"
+    url = f"sqlite:///{tmp_path}/none/gateway.db"
     closed = StoreLink(url, tmp_path, lambda: None, lambda _: None)
     registry = ServiceRegistry(closed, NOTHING)
-    with pytest.raises(SourceError, match="could not be opened yet"):
-        await registry.in_use("web")
+    following = asyncio.create_task(closed.run())
+    async with asyncio.timeout(20):
+        with pytest.raises(SourceError, match="could not be opened yet"):
+            await registry.in_use("web")
+    following.cancel()
+
+
+async def test_a_store_that_is_being_opened_is_waited_for(tmp_path: Path) -> None:
+    opening = StoreLink(f"sqlite:///{tmp_path}/g.db", tmp_path, lambda: None, lambda _: None)
+    asked = asyncio.create_task(ServiceRegistry(opening, NOTHING).in_use("web"))
+    await asyncio.sleep(0.01)
+    assert not asked.done(), "nobody has tried to open it"
+    following = asyncio.create_task(opening.run())
+    async with asyncio.timeout(20):
+        assert (await asked)[0] == frozenset()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_health_is_written_to_the_row(
