@@ -11,11 +11,13 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.errors import REFUSALS
 from gateway.identity.caller import Caller
 from gateway.identity.enrolment import MfaRefusal
 from gateway.identity.login import Attempt, LoginRefusal
@@ -50,6 +52,11 @@ _MESSAGES: Mapping[str, tuple[int, str]] = {
     "token_expired": (401, "Token has expired"),
     "token_revoked": (401, "Token has been revoked"),
     "login_unavailable": (503, "Logins are not possible at the moment"),
+    **{
+        row.code: (row.status, row.message)
+        for row in REFUSALS
+        if row.code in ("route_not_found", "method_not_allowed", "internal_error")
+    },
 }
 """Code → status and text."""
 
@@ -90,7 +97,7 @@ class LoginApp:
             for path, endpoint in posts.items()
         ]
         routes.append(Route("/.well-known/jwks.json", self._jwks))
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, exception_handlers=_HANDLERS)
 
     def _answered(self, operation: str, endpoint: Endpoint) -> Endpoint:
         from gateway.store.errors import StoreUnavailable
@@ -247,6 +254,26 @@ def _refusal(request: Request, refused: _Refused) -> Response:
     if status == 401:
         headers["www-authenticate"] = 'Bearer realm="gateway"'
     return _json(content, status, **headers)
+
+
+async def _no_endpoint(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals have no JSON."""
+    assert isinstance(error, HTTPException)
+    code = "method_not_allowed" if error.status_code == 405 else "route_not_found"
+    answer = _refusal(request, _Refused(code))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """The server's log has the traceback."""
+    return _refusal(request, _Refused("internal_error"))
+
+
+_HANDLERS: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    HTTPException: _no_endpoint,
+    Exception: _fault,
+}
 
 
 async def _body(request: Request, required: set[str], optional: set[str]) -> dict[str, Any]:

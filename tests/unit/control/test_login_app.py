@@ -347,6 +347,27 @@ async def test_bound_tokens(house: House, caplog: pytest.LogCaptureFixture) -> N
     assert "came from another client" in caplog.text
 
 
+async def test_what_is_no_endpoint_is_refused_as_everywhere(house: House) -> None:
+    answer = await house.client.get("/auth/login", headers={"x-correlation-id": "c1"})
+    assert code(answer) == (405, "method_not_allowed")
+    assert (answer.headers["allow"], answer.json()["correlationId"]) == ("POST", "c1")
+    assert code(await house.post("nothing")) == (404, "route_not_found")
+
+
+async def test_a_fault_is_logged_and_tells_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise RuntimeError("of the inside")
+
+    monkeypatch.setattr(house.service.login, "check", fails)
+    transport = httpx.ASGITransport(house.app.asgi(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        answer = await client.post("/auth/login", json=ANN)
+    assert code(answer) == (500, "internal_error")
+    assert "inside" not in answer.text
+
+
 # Outages ----------------------------------------------------------------------------------------
 
 
