@@ -32,6 +32,8 @@ from gateway.control.admin.operation import Operation
 from gateway.control.identity_metrics import identity_families
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
+from gateway.control.refused_callers import RefusedCallers
+from gateway.control.shared_breakers import SharedBreakers
 from gateway.control.status import status_app
 from gateway.control.store_link import StoreLink
 from gateway.errors import REFUSALS
@@ -96,18 +98,32 @@ async def _scrape() -> str:
     name = segment.intern("name")
     segment.observe(0, name, name, "GET", 200, 1)
     segment.service_add(0, name, "upstream_connects_total", 1)
+    segment.limit_add(0, name, name, "rate_limit_allowed_total", 1)
     status = {"workers": [{"slot": 0, "up": True}], "last_reload": None, "uptime_s": 1.0}
 
     def send(message: Message) -> None:
         instance.on_answer(message["id"], status)
 
     report = Report("name", "dns A name", "ok", (), confirmed=0.0, failures=0)
-    instance = Instance(send, segment, Publication(1, "{}", {}, 1.0), lambda: [report])
+    breakers, refused = SharedBreakers(segment), RefusedCallers()
+    breakers.update([_service(name)])
+    refused.count([("name", "user:name", 1)])
+    split = {"path": "/", "canary": {"part": 0}, "split": [{"service": 0, "place": 0, "weight": 1}]}
+    in_force = Publication(1, "{}", {}, 1.0, services=[_service(name)], splits=[split])
+    instance = Instance(send, segment, in_force, lambda: [report])
     link = StoreLink("sqlite:///none", Path("/nonexistent"), lambda: None, lambda text: None)
     identity = identity_families({("login", "ok"): 1}, {"name": 1}, (True, 0))
-    transport = httpx.ASGITransport(status_app(instance, lambda: [*link.families(), *identity]))
+    more = [*link.families(), *breakers.families(), *identity, *refused.families()]
+    transport = httpx.ASGITransport(status_app(instance, lambda: more))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return (await client.get("/metrics")).raise_for_status().text
+
+
+def _service(label: int) -> dict[str, Any]:
+    """Of a Plan, as far as metrics look at it."""
+    endpoint = {"url": "http://name", "zone": None, "priority": 0, "place": 0}
+    breaker = {"shared": True, "open_max": 1.0}
+    return {"name": "name", "label": label, "breaker": breaker, "endpoints": [endpoint]}
 
 
 def _head(*names: str) -> list[str]:

@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,13 @@ def test_errors_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:
     labels = "`method`, `route`, `status_code`, `service`"
     assert f"| `gateway_request_duration_seconds` | histogram | {labels} |" in text
     assert "| `gateway_worker_up` | gauge | `worker` |" in text
+    assert "| `gateway_upstream_endpoint_up` | gauge | `service`, `endpoint` |" in text
+    assert "| `gateway_rate_limit_exceeded_total` | counter | `policy`, `route` |" in text
+    assert "| `gateway_canary_share` | gauge | `route`, `service` |" in text
+    for shared in ("circuit_breaker_state", "circuit_breaker_followed_total"):
+        assert re.search(rf"\| `gateway_{shared}` \| \w+ \| `service` \|", text)
+    callers = "gateway_rate_limit_exceeded_callers_total"
+    assert f"| `{callers}` | counter | `policy`, `caller` |" in text
 
 
 def test_a_row_of_a_table_is_one_line(tmp_path: Path) -> None:
