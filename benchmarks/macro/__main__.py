@@ -29,6 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """The command line. Options that are not given are None: quick or full defaults follow."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.macro", description=__doc__)
     listed = ", ".join(f"{s.name} ({s.title})" for s in discover().values())
+    listed = listed.replace("%", "%%")  # argparse puts values in
     parser.add_argument("--only", help=f"scenarios, separated by commas: {listed}")
     names = ", ".join(peer.name for peer in peers.ALL)
     parser.add_argument("--peers", help=f"peers, separated by commas: {names}")

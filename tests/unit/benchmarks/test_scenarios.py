@@ -37,6 +37,13 @@ STRACE = """\
 """
 
 
+def test_help_names_all_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(f"{name} ({s.title})" in shown for name, s in discover().items())
+
+
 def test_scenarios_come_in_the_order_of_their_numbers() -> None:
     names = list(discover())
     assert names == sorted(names, key=lambda name: int(name[1:]))
