@@ -16,7 +16,7 @@ gateway: no configuration file.
       services:
         web: { endpoints: [ http://127.0.0.1:3000 ] }
       routes:
-        - { path: "/{path...}", service: web }
+        - { path: "/{path...}", service: web, auth: none }
   or see a running example: gateway demo --with-gateway"""
 
 
