@@ -32,20 +32,22 @@ Algorithm = Literal[
 
 MAX_SKEW_S = 300
 """Clocks that differ by more are to be mended, not tolerated."""
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
+"""ASCII without spaces."""
 RESERVED_PATHS = ("/auth", "/.well-known/jwks.json")
 """Where the login endpoints are; routes of the configuration must not begin like this."""
 
 
 def parse_issuer(value: object) -> str:
     """An issuer's name: compared character by character, so nothing is changed in it."""
-    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]{1,255}", value):
+    if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
         raise ValueError(f"must be a URL such as https://idp.example.com, not {shown(value)}")
     return value
 
 
 def parse_audience(value: object) -> str:
     """A name of those whom tokens are for: any text, a URL or not, compared as it is."""
-    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]{1,255}", value):
+    if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
         raise ValueError(f"must be a name or URL without spaces, not {shown(value)}")
     return value
 
