@@ -182,7 +182,7 @@ class Service(Section):
     )
 
     endpoints: Annotated[tuple[Endpoint, ...], BeforeValidator(empty_if_none)] = ()
-    """The instances of the service: URLs, or `{url, weight}`. Either these or `discovery`."""
+    """The instances of the service: URLs, or `{url, weight, …}`. Either these or `discovery`."""
     discovery: Discovery | None = None
     """Where the instances are found while the gateway runs, in place of `endpoints`."""
     balance: Balance = Balance()
