@@ -1,6 +1,7 @@
 """The connection to SQLite or PostgreSQL: transactions, their errors, and the change counter."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import ContextVar
@@ -144,6 +145,11 @@ def _sqlite(url: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def probe(dialect: object, record: object, arguments: Any, options: object) -> None:
+        # For its owner alone: it holds private keys. SQLite gives the log beside it the same mode.
+        # One that exists is not opened: to close it would let go of SQLite's locks (POSIX, fcntl).
+        with contextlib.suppress(OSError):  # what is wrong with the place, SQLite says
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            os.close(os.open(arguments[0], flags, 0o600))
         # Microseconds. Where it fails, aiosqlite would leave a thread that outlives the loop.
         sqlite3.connect(arguments[0]).close()
 

@@ -128,3 +128,20 @@ async def assert_unavailable(url: str) -> None:
 async def run(database: Database, statement: str) -> None:
     async with database.read() as connection:
         await connection.execute(sa.text(statement))
+
+
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    async with Store.open(f"sqlite:///{tmp_path}/g.db") as store:
+        await store.upgrade()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes["g.db"] == 0o600
+    assert set(modes.values()) == {0o600}, "also of the write-ahead log"
+
+
+async def test_the_mode_of_a_file_that_exists_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "g.db"
+    file.touch()
+    file.chmod(0o640)
+    async with Store.open(f"sqlite:///{file}") as store:
+        await store.upgrade()
+    assert file.stat().st_mode & 0o777 == 0o640
