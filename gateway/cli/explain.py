@@ -65,8 +65,8 @@ def explain(
       gateway explain POST /orders -H 'Host: api.example.org' -H 'X-Canary: always'
 
     \b
-    Exit codes: 0 a route takes it, 1 it is refused (400, 404, 405) or the configuration is
-    broken, 2 usage.
+    Exit codes: 0 a route or the gateway itself takes it, 1 it is refused (400, 404, 405) or the
+    configuration is broken, 2 usage.
     """
     query = _query(method, url, headers)
     loaded = load_or_exit(config_file, settings)
@@ -82,7 +82,7 @@ def explain(
     click.echo(f"{query.method} {url}")
     _print_decision(plan, query, explanation)
     _print_routes(plan, explanation, show_all)
-    if explanation.route is None:
+    if explanation.status is not None and explanation.status >= 400:
         sys.exit(Exit.FAILED)
 
 

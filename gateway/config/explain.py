@@ -22,6 +22,8 @@ PATH_ERRORS = {
     "nul": "it holds a NUL (%00)",
 }
 """Error of the path normaliser → what is wrong with the path."""
+HEALTH = "/health"
+"""Answered before any route is looked at (`cext/stages.pyx:match`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer. Without a winner, `status` and `reason` are what the client gets."""
+    """The answer. Without a winning route, `status` and `reason` are what the client gets."""
 
     path: str
     """The canonical path; as received if it has none."""
-    status: Literal[400, 404, 405] | None
+    status: Literal[200, 400, 404, 405] | None
     reason: str
     allow: tuple[str, ...]
     route: PlannedRoute | None
@@ -76,6 +78,9 @@ def explain(plan: Plan, query: Query) -> Explanation:
         reason = f"the path is refused: {PATH_ERRORS.get(code, code)} ({code})"
         return replace(nothing, status=400, reason=reason)
     asked = replace(query, path=canonical.decode())
+    if asked.path == HEALTH and asked.method in ("GET", "HEAD"):
+        reason = "the gateway itself says whether it takes requests; no route is asked"
+        return replace(nothing, path=HEALTH, status=200, reason=reason)
     table = build_table(plan)
     found = table.match(asked.method, asked.host, asked.path, asked.query, list(asked.headers))
     answer = replace(nothing, path=asked.path, verdicts=_verdicts(plan, table, asked))

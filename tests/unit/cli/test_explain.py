@@ -57,6 +57,12 @@ def test_refusals_are_shown_as_what_they_are(
     assert f"  answer     {answer}\n" in result.output
 
 
+def test_health_is_answered_by_the_gateway(gateway: Run) -> None:
+    result = gateway("explain", "GET", "/health")
+    assert result.exit_code == 0
+    assert "  answer     200: the gateway itself says" in result.output
+
+
 def test_the_host_comes_from_the_url_or_the_header(gateway: Run) -> None:
     assert "host       x.org\n" in gateway("explain", "GET", "http://x.org").output
     assert "path       /\n" in gateway("explain", "GET", "http://x.org").output

@@ -64,6 +64,17 @@ def test_why_a_route_wins(
     assert [v.outcome for v in answer.verdicts].count("wins") == 1
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_health_is_no_route(plan: Plan, method: str) -> None:
+    answer = explain(plan, Query(method, "a.org", "/x/../health"))
+    assert (answer.path, answer.route, answer.status) == ("/health", None, 200)
+    others = (
+        explain(plan, Query("POST", "", "/health")),
+        explain(plan, Query("GET", "", "/health/")),
+    )
+    assert [other.route and other.route.name for other in others] == ["any", "any"]
+
+
 def test_what_is_forwarded(plan: Plan) -> None:
     answer = explain(plan, Query("GET", "a.org", "//x/./%61", "q=1"))
     assert answer.path == "/x/a"
