@@ -135,6 +135,6 @@ class State(Section):
     timeout: Duration = 0.25
     """How long an answer of Redis is waited for."""
     limit_timeout: Duration = 0.05
-    """How long a request waits for Redis to decide about a rate limit, before this host decides."""
+    """How long a request waits for Redis to decide about a rate limit, before `on_failure` does."""
     when_away: WhenAway = WhenAway()
     """What happens while Redis cannot be reached."""
