@@ -76,7 +76,6 @@ def run(task: ControlTask) -> int:
     """Serve until the supervisor says otherwise; returns the exit code."""
     application_log.name_process("control")
     os.nice(NICENESS)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Process(task).serve())
 

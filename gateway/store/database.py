@@ -131,6 +131,7 @@ def _postgres(url: str) -> AsyncEngine:
         max_overflow=POOL_SIZE,
         pool_timeout=CONNECT_TIMEOUT_S,
         pool_pre_ping=True,
+        hide_parameters=True,  # the text of an error reaches the log
     )
 
 
@@ -141,6 +142,7 @@ def _sqlite(url: str) -> AsyncEngine:
         max_overflow=POOL_SIZE,
         pool_timeout=CONNECT_TIMEOUT_S,
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+        hide_parameters=True,  # the text of an error reaches the log
     )
 
     @event.listens_for(engine.sync_engine, "do_connect")

@@ -1,6 +1,5 @@
 """Makes the tables and brings older ones up to date. One set of migrations for both databases."""
 
-import logging
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -46,7 +45,6 @@ async def _revision(connection: AsyncConnection) -> str | None:
 
 
 def _run(connection: sa.Connection) -> None:
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # a dozen lines about its plugins
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

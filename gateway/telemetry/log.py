@@ -16,6 +16,9 @@ Format = Literal["json", "console"]
 
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+QUIET_LEVEL = logging.WARNING
+"""The least serious level of libraries."""
+
 _process = "gateway"
 
 
@@ -32,11 +35,18 @@ def configure(
     *,
     process: str = "gateway",
 ) -> None:
-    """Send every logger of this process to ``stream`` (stderr), replacing what was set before."""
+    """Send every logger of this process to ``stream`` (stderr), replacing what was set before.
+
+    ``level`` is that of our own loggers. Libraries say nothing below `QUIET_LEVEL`: they would tell of each
+    statement with its values, a private key among them, and of each request.
+    """
     name_process(process)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _ConsoleFormatter())
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=QUIET_LEVEL, force=True)
+    ours = logging.getLogger("gateway")
+    ours.setLevel(level.upper())
+    logging.getLogger().setLevel(max(ours.level, QUIET_LEVEL))
     logging.raiseExceptions = False  # a closed stderr must not become a second error
 
 

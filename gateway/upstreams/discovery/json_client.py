@@ -1,7 +1,6 @@
 """HTTP with JSON answers, as Consul and Kubernetes speak it. All failures become SourceError."""
 
 import contextlib
-import logging
 import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
@@ -15,9 +14,6 @@ from gateway.upstreams.discovery.source import SourceError
 CONNECT_TIMEOUT_S = 5.0
 ERROR_TEXT = 200
 """Characters of an answer that go into the log."""
-
-for chatty in ("httpx", "httpcore"):  # they tell of every request
-    logging.getLogger(chatty).setLevel(logging.WARNING)
 
 Parameters = Mapping[str, str | int | list[str]]
 

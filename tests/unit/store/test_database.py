@@ -145,3 +145,12 @@ async def test_the_mode_of_a_file_that_exists_is_left(tmp_path: Path) -> None:
     async with Store.open(f"sqlite:///{file}") as store:
         await store.upgrade()
     assert file.stat().st_mode & 0o777 == 0o640
+
+
+async def test_the_error_of_a_wrong_statement_does_not_name_its_values(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.db")
+    with pytest.raises(exc.DBAPIError) as caught:
+        async with database.write() as connection:
+            await connection.execute(sa.text("INSERT INTO none VALUES (:v)"), {"v": "hunter2"})
+    await database.close()
+    assert "hunter2" not in str(caught.value)

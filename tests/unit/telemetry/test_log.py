@@ -13,10 +13,12 @@ from gateway.telemetry.log import configure, name_process
 
 @pytest.fixture(autouse=True)
 def untouched_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
+    root, ours = logging.getLogger(), logging.getLogger("gateway")
+    handlers, levels, raising = root.handlers[:], (root.level, ours.level), logging.raiseExceptions
     yield
-    root.handlers[:], root.level, logging.raiseExceptions = handlers, level, raising
+    root.handlers[:], logging.raiseExceptions = handlers, raising
+    root.level, ours.level = levels
+    logging.getLogger().manager._clear_cache()  # type: ignore[attr-defined]  # of levels
     name_process("gateway")
 
 
@@ -50,12 +52,31 @@ def test_an_exception_is_shown(form: str) -> None:
 def test_the_console_is_for_people() -> None:
     stream = io.StringIO()
     configure("console", "info", stream, process="control")
-    logging.getLogger().info("hello", extra={"port": 1})
+    logging.getLogger("gateway").info("hello", extra={"port": 1})
     assert stream.getvalue().endswith(" info    control    hello port=1\n")
 
 
 def test_less_serious_messages_are_left_out() -> None:
     stream = io.StringIO()
     configure("json", "error", stream)
-    logging.getLogger().warning("not this")
+    logging.getLogger("gateway").warning("not this")
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("library", ["", "aiosqlite", "sqlalchemy.engine.Engine", "httpcore.http11"])
+def test_libraries_say_no_less_than_warnings(library: str) -> None:
+    """Below that they tell of each statement with its values, of each request with its headers."""
+    stream = io.StringIO()
+    configure("json", "debug", stream)
+    logging.getLogger("gateway.x").debug("ours")
+    logging.getLogger(library).info("INSERT INTO signing_keys VALUES ('-----BEGIN PRIVATE KEY')")
+    logging.getLogger(library).warning("slow")
+    messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert messages == ["ours", "slow"]
+
+
+def test_who_wants_errors_only_gets_no_warnings_of_libraries() -> None:
+    stream = io.StringIO()
+    configure("json", "error", stream)
+    logging.getLogger("aiosqlite").warning("not this")
     assert stream.getvalue() == ""
