@@ -29,4 +29,3 @@ cdef class Calls:
 
     cdef call(self, Batch batch, double now, double due)
     cdef count(self)
-    cdef fail(self, error)

@@ -14,7 +14,8 @@ cdef class Calls:
         """`make_lane` makes the lane from what it calls when something waits.
 
         `script`: the command that loads it. `nonce`: a text that nobody else has. An answer later than
-        `wait_s` is lost. `failed` is called with the error when a call has failed, or is late.
+        `wait_s` is lost. `failed` is called with the error when a call has failed, or is late; it calls
+        `end`.
         """
         self.lane = make_lane(self.wake)
         self.script = script
@@ -38,6 +39,9 @@ cdef class Calls:
     def end(self) -> None:
         """The node is away: whoever waits, or comes, decides alone."""
         cdef Batch batch = self.asked
+        if batch is not None:
+            self.count()
+            self.failures += 1
         self.link = self.asked = None
         if self.patience is not None:
             self.patience.cancel()
@@ -78,7 +82,7 @@ cdef class Calls:
         self.link.send(batch.command(self.sha, f"{self.nonce}:{self.made}"), self.answered_bound, batch)
 
     def look(self) -> None:
-        """Whether the call that is under way has been for too long."""
+        """Whether the call that is under way has been for too long: then who is told ends it."""
         cdef double left_s = self.due - monotonic()
         self.patience = None
         if self.asked is None:
@@ -86,8 +90,7 @@ cdef class Calls:
         if left_s > 0:
             self.patience = asyncio.get_running_loop().call_later(left_s, self.look)
             return
-        self.count()
-        self.fail(TimeoutError("it did not answer in time"))
+        self.failed(TimeoutError("it did not answer in time"))
 
     def answered(self, answer) -> None:
         cdef Batch batch = self.asked
@@ -112,17 +115,14 @@ cdef class Calls:
                 raise RedisError(str(answer or "the connection is lost"))
         except (RedisError, ValueError) as error:
             batch.give_up()
-            self.fail(error)
+            self.failures += 1
+            self.failed(error)
         else:
             if self.lane.waits:
                 self.wake()  # who comes in the same turn goes along
 
     cdef count(self):
         self.seconds += monotonic() - self.began
-
-    cdef fail(self, error):
-        self.failures += 1
-        self.failed(error)
 
 
 def ignore(answer) -> None:

@@ -23,7 +23,13 @@ cdef class Conversation:
         self.closed = asyncio.get_running_loop().create_future()
 
     cpdef send(self, bytes command, object answered, Batch batch=None):
-        """An encoded command. `answered` is called once: with `READ` if `batch` has read the answer."""
+        """An encoded command. `answered` is called once: with `READ` if `batch` has read the answer.
+
+        At once, with None, if the connection has ended.
+        """
+        if self.closed.done():
+            answered(None)
+            return
         self.waiting.append((answered, batch))
         self.transport.write(command)
 
@@ -38,6 +44,8 @@ cdef class Conversation:
     def data_received(self, bytes data) -> None:
         cdef Batch batch
         try:
+            # False in the middle of an answer, too. What follows there is no array of numbers: neither
+            # the script's answers nor what Redis sends of itself (RESP 3, "Pushes") have one inside.
             if self.waiting and not self.reader.has_data():
                 answered, batch = self.waiting[0]
                 if batch is not None and batch.read(data):

@@ -84,8 +84,11 @@ cdef class Batch:
     cdef keep(self, list answers):
         cdef int64_t number
         self.answers.size = 0
-        for number in answers:
-            buffer_put(&self.answers, <const char*>&number, sizeof(number))
+        try:
+            for number in answers:
+                buffer_put(&self.answers, <const char*>&number, sizeof(number))
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"the script's answer is not of numbers: {error}") from None
 
     cdef list answers_at(self, size_t at, size_t questions):
         cdef size_t i
@@ -144,12 +147,15 @@ cdef class Lane:
         A question: key, terms (kind, limit, period in ms, burst), weight, and 1 if it is enforced, 0 if it is
         only counted, 2 if it is taken whether it fits or not; then a weight below 0 gives back.
         """
-        cdef Batch batch = self.batch_for(<uint32_t>len(questions))
-        cdef bytes text
-        batch.open((answered, len(questions)), <uint32_t>len(questions))
-        for key, terms, weight, mode in questions:
-            text = key.encode()
-            batch.put(text, len(text), self.tag, encoded_question(encoded(terms), weight, mode))
+        cdef list texts = [  # all of them first: an error leaves nothing half done
+            (key.encode(), encoded_question(encoded(terms), weight, mode))
+            for key, terms, weight, mode in questions
+        ]
+        cdef Batch batch = self.batch_for(<uint32_t>len(texts))
+        cdef bytes key_text
+        batch.open((answered, len(texts)), <uint32_t>len(texts))
+        for key_text, question in texts:
+            batch.put(key_text, len(key_text), self.tag, question)
 
     cpdef charge(self, str key, tuple terms, int64_t weight):
         """Takes `weight` whether it fits or not; below 0 gives it back. Nobody waits for the answer."""

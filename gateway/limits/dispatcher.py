@@ -17,7 +17,7 @@ from gateway.limits.link import Link, packed
 if TYPE_CHECKING:
     from gateway.cext.lane import Lane
 
-__all__ = ["FAILURES", "Dispatcher", "Metrics"]
+__all__ = ["PROBE_S", "Dispatcher", "Metrics"]
 
 SCRIPT = (Path(__file__).parent / "decide.lua").read_text()
 PROBE_S = 0.25
@@ -61,7 +61,7 @@ class Dispatcher:
 
         ``nonce``: a text that no other dispatcher has. An answer later than `wait_s` is lost.
 
-        `probe` is a command that writes to the node: who answers it can decide.
+        `probe` is a command that writes to the node and answers a number: who does can decide.
 
         `on_change` is told when the node goes away, with the reason, and with "" when it is back.
         """
@@ -116,6 +116,20 @@ class Dispatcher:
         finally:
             if link is not None:
                 link.close()
+        return None
+
+    async def probe(self) -> int | None:
+        """What the node answers to the probe, or None: it is away."""
+        if self.link is None:
+            return None
+        try:
+            async with asyncio.timeout(self._wait_s):
+                return int(await self.link.ask(*self._probe))
+        except FAILURES as error:
+            self.lose(error)
+        except Exception as error:
+            log.exception("Redis cannot be asked, for a reason that nothing foresaw")
+            self.lose(error)
         return None
 
     def _found(self, link: Link, sha: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway._core import MAX_LEASE
 from gateway.cext.lane import Lane, number_of_lane
-from gateway.limits.dispatcher import FAILURES, PROBE_S, Dispatcher, Metrics
+from gateway.limits.dispatcher import PROBE_S, Dispatcher, Metrics
 from gateway.limits.link import settle
 from gateway.limits.nodes import Nodes
 
@@ -70,7 +70,6 @@ class LimitStore:
         """``nonce``: a text that no other worker has. An answer later than `wait_s` is lost."""
         self._segment = segment
         self._metrics = metrics
-        self._wait_s = wait_s
         self._host = f"{segment.hash(b'host'):016x}"
         self._hosts = 1
         self._whole = True
@@ -213,19 +212,13 @@ class LimitStore:
     async def _beat(self) -> None:
         """Of all hosts, at the node of the first lane."""
         first = self._dispatchers[0]
-        sign = self._sign_of_life(first.lane.tag)
         while True:
-            if first.link is not None:
-                try:
-                    async with asyncio.timeout(self._wait_s):
-                        hosts = int(await first.link.ask(*sign))
-                except FAILURES as error:
-                    first.lose(error)
-                else:
-                    self._hosts = max(1, hosts)
-                    self._tell()
+            hosts = await first.probe()
+            if hosts is not None:
+                self._hosts = max(1, hosts)
+                self._tell()
             self.report()
-            await asyncio.sleep(PROBE_S if first.link is None else BEAT_S)
+            await asyncio.sleep(PROBE_S if hosts is None else BEAT_S)
 
     def _changed(self, reason: str) -> None:
         whole = not any(lane.away for lane in self.lanes)

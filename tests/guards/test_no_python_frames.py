@@ -16,6 +16,7 @@ from tests.servers.upstream import OK, REQUEST, ScriptedUpstream
 REQUESTS = 1000
 # The tick writes the log out and nothing else; ten a second, for the few seconds that this takes.
 MOST_CALLS = 60
+CLIENTS = 20
 
 PREMIUM = {
     "test": "scope",
@@ -127,11 +128,6 @@ def test_no_python_frames_for_a_limited_request(servers: Any) -> None:
     assert sum(frames.values()) <= MOST_CALLS, frames.most_common(10)
 
 
-FRAMES_A_CALL = 12
-"""Of Python for a call of Redis, however many requests it is about."""
-CLIENTS = 20
-
-
 class Told:
     """What the store of the limits tells its worker."""
 
@@ -144,7 +140,7 @@ class Told:
             self.calls += delta
 
 
-def test_python_frames_of_limits_in_redis_are_those_of_its_calls(
+def test_limits_in_redis_are_asked_without_a_python_frame(
     servers: Any, echo: Any, redis_server: Any
 ) -> None:
     limits = [rate_limit(name, limit=100_000, mode="exact", key=name) for name in ("ip", "route")]
@@ -173,7 +169,8 @@ def test_python_frames_of_limits_in_redis_are_those_of_its_calls(
     running.run(store.report)
     calls = told.calls - before
     assert calls < REQUESTS / 2, "requests share calls"
-    assert sum(frames.values()) <= FRAMES_A_CALL * calls + MOST_CALLS, frames.most_common(10)
+    # The beat of the store runs meanwhile. One frame for each call would be twice as much.
+    assert sum(frames.values()) <= MOST_CALLS + calls // 2, frames.most_common(10)
     for client in clients:
         client.close()
     running._await(store.close())

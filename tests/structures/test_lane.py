@@ -127,3 +127,15 @@ def test_lanes_are_the_same_on_all_hosts() -> None:
     spread = [number_of_lane(f"rate_limit:user:{number}:p", 16) for number in range(16_000)]
     counts = [spread.count(lane) for lane in range(16)]
     assert sum((count - 1000) ** 2 / 1000 for count in counts) < 37.7, "chi-square, p = 0.001"
+
+
+def test_a_question_that_cannot_be_asked_leaves_the_others_whole() -> None:
+    lane = Lane(0, b"", lambda: None)
+    got: list[Any] = []
+    lane.ask([("k", TERMS, 1, 1)], got.append)
+    with pytest.raises(OverflowError):
+        lane.ask([("a", TERMS, 1, 1), ("b", TERMS, 2**63, 1)], got.append)
+    batch = lane.take()
+    assert batch is not None
+    batch.settle([1, 2, 3, 4])
+    assert got == [[1, 2, 3, 4]]
