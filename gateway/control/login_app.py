@@ -97,7 +97,9 @@ class LoginApp:
             for path, endpoint in posts.items()
         ]
         routes.append(Route("/.well-known/jwks.json", self._jwks))
-        return Starlette(routes=routes, exception_handlers=_HANDLERS)
+        app = Starlette(routes=routes, exception_handlers=_HANDLERS)
+        app.router.redirect_slashes = False  # it would name a host and scheme that the client says
+        return app
 
     def _answered(self, operation: str, endpoint: Endpoint) -> Endpoint:
         from gateway.store.errors import StoreUnavailable

@@ -352,6 +352,7 @@ async def test_what_is_no_endpoint_is_refused_as_everywhere(house: House) -> Non
     assert code(answer) == (405, "method_not_allowed")
     assert (answer.headers["allow"], answer.json()["correlationId"]) == ("POST", "c1")
     assert code(await house.post("nothing")) == (404, "route_not_found")
+    assert code(await house.post("login/")) == (404, "route_not_found"), "it redirects nowhere"
 
 
 async def test_a_fault_is_logged_and_tells_nothing(
