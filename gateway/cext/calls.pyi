@@ -29,7 +29,8 @@ class Calls:
         """`make_lane` makes the lane from what it calls when something waits.
 
         `script`: the command that loads it. `nonce`: a text that nobody else has. An answer later
-        than `wait_s` is lost. `failed` is called with the error when a call has failed, or is late.
+        than `wait_s` is lost. `failed` is called with the error when a call has failed, or is
+        late; it calls `end`.
         """
 
     @property

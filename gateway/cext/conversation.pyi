@@ -24,7 +24,7 @@ class Conversation:
         """An encoded command.
 
         `answered` is called once, with what Redis answered: an error as `hiredis.ReplyError`; None
-        if the connection is lost; `READ` if `batch` has read the answer.
+        if the connection is lost, at once if it has been; `READ` if `batch` has read the answer.
         """
 
     def close(self) -> None:

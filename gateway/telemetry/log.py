@@ -37,8 +37,8 @@ def configure(
 ) -> None:
     """Send every logger of this process to ``stream`` (stderr), replacing what was set before.
 
-    ``level`` is that of our own loggers. Libraries say nothing below `QUIET_LEVEL`: they would tell of each
-    statement with its values, a private key among them, and of each request.
+    ``level`` is that of our own loggers. Libraries say nothing below `QUIET_LEVEL`: they would
+    tell of each statement with its values, a private key among them, and of each request.
     """
     name_process(process)
     handler = logging.StreamHandler(stream or sys.stderr)

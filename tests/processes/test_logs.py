@@ -55,7 +55,10 @@ def test_no_credential_is_in_a_log_however_much_it_says(
     async def secrets(store: Store) -> list[str]:
         user = await store.users.by_email("ann@example.org")
         assert user is not None
-        keys = [key.private_pem.splitlines()[1] for key in await store.signing_keys.all_valid(datetime.now(UTC))]
+        keys = [
+            key.private_pem.splitlines()[1]
+            for key in await store.signing_keys.all_valid(datetime.now(UTC))
+        ]
         return [user.password_hash, "ann@example.org", *keys]
 
     gateway.end()

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.cext.calls import Calls
-from gateway.cext.conversation import Conversation
 from gateway.cext.lane import Lane
-from tests.structures.test_conversation import Wire
+from tests.structures.wire import Wire, link_on
 
 TERMS = ("token_bucket", 5, 1000, 7)
 ANSWER = b"*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n"
@@ -21,7 +20,7 @@ class Node:
 
     def __init__(self, wait_s: float = 60) -> None:
         self.wire = Wire()
-        self.link = Conversation(self.wire)
+        self.link = link_on(self.wire)
         self.failed: list[str] = []
         self.got: list[Any] = []
         self.calls = Calls(partial(Lane, 0, b""), b"LOAD", "n", wait_s, self.fail)

@@ -6,27 +6,10 @@ from typing import Any
 import hiredis
 import pytest
 
-from gateway.cext.conversation import READ, Conversation
+from gateway.cext.conversation import READ
 from gateway.cext.lane import Batch, Lane
-
-
-class Wire:
-    """A transport that keeps what is written, and the writer around it."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.transport = self
-        self.ended = False
-
-    def write(self, data: bytes) -> None:
-        if self.ended:
-            raise RuntimeError("the handler is closed")  # as a transport of uvloop does
-        self.written += data
-
-    def abort(self) -> None:
-        self.ended = True
-
-    close = abort
+from gateway.limits.link import Link
+from tests.structures.wire import Wire, link_on
 
 
 @pytest.fixture
@@ -35,8 +18,8 @@ async def wire() -> Wire:
 
 
 @pytest.fixture
-async def link(wire: Wire) -> Conversation:
-    return Conversation(wire)
+async def link(wire: Wire) -> Link:
+    return link_on(wire)
 
 
 def batch_of(questions: int) -> Batch:
@@ -47,7 +30,7 @@ def batch_of(questions: int) -> Batch:
     return batch
 
 
-async def test_answers_come_in_order_however_they_are_cut(link: Conversation, wire: Wire) -> None:
+async def test_answers_come_in_order_however_they_are_cut(link: Link, wire: Wire) -> None:
     got: list[Any] = []
     link.send(b"one", got.append)
     link.send(b"two", got.append)
@@ -57,7 +40,7 @@ async def test_answers_come_in_order_however_they_are_cut(link: Conversation, wi
     assert got == [b"OK", [1, b"a"]]
 
 
-async def test_an_error_of_the_node_is_an_answer(link: Conversation) -> None:
+async def test_an_error_of_the_node_is_an_answer(link: Link) -> None:
     got: list[Any] = []
     link.send(b"x", got.append)
     link.data_received(b"-MOVED 1 h:1\r\n")
@@ -65,14 +48,14 @@ async def test_an_error_of_the_node_is_an_answer(link: Conversation) -> None:
     assert not link.closed.done()
 
 
-async def test_the_script_s_answer_is_read_by_its_batch_alone(link: Conversation) -> None:
+async def test_the_script_s_answer_is_read_by_its_batch_alone(link: Link) -> None:
     got: list[Any] = []
     link.send(b"x", got.append, batch_of(1))
     link.data_received(b"*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n")
     assert got == [READ]
 
 
-async def test_the_script_s_answer_in_two_parts_is_a_list(link: Conversation) -> None:
+async def test_the_script_s_answer_in_two_parts_is_a_list(link: Link) -> None:
     got: list[Any] = []
     link.send(b"x", got.append, batch_of(1))
     link.data_received(b"*4\r\n:1\r\n:2\r\n")
@@ -80,7 +63,7 @@ async def test_the_script_s_answer_in_two_parts_is_a_list(link: Conversation) ->
     assert got == [[1, 2, 3, 4]]
 
 
-async def test_what_nobody_asked_for_is_no_answer(link: Conversation) -> None:
+async def test_what_nobody_asked_for_is_no_answer(link: Link) -> None:
     got: list[Any] = []
     link.data_received(b"+nobody waits\r\n")
     link.send(b"x", got.append)
@@ -90,14 +73,14 @@ async def test_what_nobody_asked_for_is_no_answer(link: Conversation) -> None:
     assert got == [b"mine"]
 
 
-async def test_what_is_no_protocol_ends_it(link: Conversation, wire: Wire) -> None:
+async def test_what_is_no_protocol_ends_it(link: Link, wire: Wire) -> None:
     got: list[Any] = []
     link.send(b"x", got.append)
     link.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     assert (got, wire.ended, link.closed.done()) == ([None], True, True)
 
 
-async def test_an_end_tells_each_who_waits_once(link: Conversation) -> None:
+async def test_an_end_tells_each_who_waits_once(link: Link) -> None:
     got: list[Any] = []
     link.send(b"x", got.append)
     link.send(b"y", got.append)
@@ -107,7 +90,7 @@ async def test_an_end_tells_each_who_waits_once(link: Conversation) -> None:
 
 
 async def test_after_the_end_nothing_is_written_and_the_asker_is_told(
-    link: Conversation, wire: Wire
+    link: Link, wire: Wire
 ) -> None:
     got: list[Any] = []
     link.close()
@@ -115,7 +98,7 @@ async def test_after_the_end_nothing_is_written_and_the_asker_is_told(
     assert (got, wire.written) == ([None], b"")
 
 
-async def test_who_asks_again_when_told_of_the_end_is_told_again(link: Conversation) -> None:
+async def test_who_asks_again_when_told_of_the_end_is_told_again(link: Link) -> None:
     got: list[Any] = []
 
     def again(answer: object) -> None:

@@ -63,7 +63,9 @@ def test_less_serious_messages_are_left_out() -> None:
     assert stream.getvalue() == ""
 
 
-@pytest.mark.parametrize("library", ["", "aiosqlite", "sqlalchemy.engine.Engine", "httpcore.http11"])
+@pytest.mark.parametrize(
+    "library", ["", "aiosqlite", "sqlalchemy.engine.Engine", "httpcore.http11"]
+)
 def test_libraries_say_no_less_than_warnings(library: str) -> None:
     """Below that they tell of each statement with its values, of each request with its headers."""
     stream = io.StringIO()
