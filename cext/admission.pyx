@@ -5,16 +5,14 @@ from libc.string cimport memcmp, memset
 
 from gateway.cext.buffer cimport buffer_put, buffer_reserve
 from gateway.cext.framing cimport BODY_INVALID, BODY_NONE, BODY_UNKNOWN_CODING, request_framing
+from gateway.cext.field_name cimport FIELD_EXPECT, FIELD_HOST, name_equals
 from gateway.cext.head cimport (
-    FIELD_EXPECT,
-    FIELD_HOST,
     TARGET_ABSOLUTE,
     TARGET_INVALID,
     Head,
     Target,
     find_field,
     head_has,
-    name_equals,
     parse_host,
     split_target,
 )

@@ -6,16 +6,8 @@ the expiry is looked at again, and the table of revocations if anything has been
 
 from libc.stdint cimport uint32_t
 from gateway.cext.buffer cimport buffer_put, buffer_put_text
-from gateway.cext.head cimport (
-    FIELD_API_KEY,
-    FIELD_AUTHORIZATION,
-    Head,
-    field_name,
-    field_value,
-    find_field,
-    head_has,
-    name_equals,
-)
+from gateway.cext.field_name cimport FIELD_API_KEY, FIELD_AUTHORIZATION, name_equals
+from gateway.cext.head cimport Head, field_name, field_value, find_field, head_has
 from gateway.cext.native cimport (
     GwField,
     gw_lru_evict_for,

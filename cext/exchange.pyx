@@ -16,7 +16,8 @@ from gateway.cext.forward cimport (
     try_again_after,
 )
 from gateway.cext.framing cimport BODY_NONE
-from gateway.cext.head cimport FIELD_CORRELATION_ID, field_value, head_free
+from gateway.cext.field_name cimport FIELD_CORRELATION_ID
+from gateway.cext.head cimport field_value, head_free
 from gateway.cext.hedge cimport await_hedge, cancel_hedge, yields
 from gateway.cext.hedging cimport NO_HEDGE
 from gateway.cext.in_flight cimport leave_all

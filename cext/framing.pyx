@@ -4,13 +4,8 @@ never repaired, because a repair that the next server does otherwise is a smuggl
 
 from libc.stdint cimport uint32_t
 
-from gateway.cext.head cimport (
-    FIELD_CONTENT_LENGTH,
-    FIELD_TRANSFER_ENCODING,
-    find_field,
-    head_has,
-    name_equals,
-)
+from gateway.cext.field_name cimport FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING, name_equals
+from gateway.cext.head cimport find_field, head_has
 from gateway.cext.native cimport GwField
 
 cdef enum:

@@ -1,9 +1,10 @@
-"""Fills a Head from a parser's spans, says what each field is, and takes a request target apart."""
+"""Fills a Head from a parser's spans, and takes a request target apart."""
 
 from libc.stdlib cimport abort, free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from gateway.cext.buffer cimport buffer_free, buffer_put
+from gateway.cext.field_name cimport classify, name_equals
 
 cdef extern from "<strings.h>" nogil:
     int strncasecmp(const char*, const char*, size_t)
@@ -160,17 +161,6 @@ cdef inline bint is_blank(char byte) noexcept nogil:
     return byte == 32 or byte == 9
 
 
-cdef bint name_equals(const char* name, size_t size, const char* lower, size_t lower_size) noexcept nogil:
-    """Whether `name` is `lower` in any case. Field names are tokens, so OR-ing 0x20 folds only letters."""
-    cdef size_t i
-    if size != lower_size:
-        return False
-    for i in range(size):
-        if (name[i] | 0x20) != lower[i]:
-            return False
-    return True
-
-
 cdef const GwField* find_named(const Head* head, const char* lower, size_t size) noexcept nogil:
     """The first field of this name, which is in lower case; NULL: there is none."""
     cdef uint32_t i
@@ -178,103 +168,6 @@ cdef const GwField* find_named(const Head* head, const char* lower, size_t size)
         if name_equals(field_name(head, i), head.fields[i].name_len, lower, size):
             return &head.fields[i]
     return NULL
-
-
-cdef uint32_t classify(const char* name, size_t size) noexcept nogil:
-    """The FieldId of a name: by length first, so that most names cost one comparison or none."""
-    if size == 4:
-        if name_equals(name, 4, b"host", 4):
-            return FIELD_HOST
-        if name_equals(name, 4, b"date", 4):
-            return FIELD_DATE
-    elif size == 2:
-        if name_equals(name, 2, b"te", 2):
-            return FIELD_TE
-    elif size == 3:
-        if name_equals(name, 3, b"via", 3):
-            return FIELD_VIA
-    elif size == 6:
-        if name_equals(name, 6, b"expect", 6):
-            return FIELD_EXPECT
-        if name_equals(name, 6, b"cookie", 6):
-            return FIELD_NO_TRAILER
-    elif size == 7:
-        if name_equals(name, 7, b"upgrade", 7):
-            return FIELD_HOP
-        if name_equals(name, 7, b"trailer", 7):
-            return FIELD_TRAILER
-    elif size == 8:
-        if name_equals(name, 8, b"x-scopes", 8):
-            return FIELD_IDENTITY
-    elif size == 9:
-        if name_equals(name, 9, b"forwarded", 9):
-            return FIELD_FORWARDED
-        if name_equals(name, 9, b"x-api-key", 9):
-            return FIELD_API_KEY
-        if name_equals(name, 9, b"x-user-id", 9):
-            return FIELD_IDENTITY
-        if name_equals(name, 9, b"x-real-ip", 9):
-            return FIELD_FORWARDED
-    elif size == 10:
-        if name_equals(name, 10, b"connection", 10):
-            return FIELD_CONNECTION
-        if name_equals(name, 10, b"keep-alive", 10):
-            return FIELD_HOP
-        if name_equals(name, 10, b"set-cookie", 10):
-            return FIELD_NO_TRAILER
-    elif size == 11:
-        if name_equals(name, 11, b"x-client-id", 11):
-            return FIELD_IDENTITY
-    elif size == 12:
-        if name_equals(name, 12, b"content-type", 12):
-            return FIELD_NO_TRAILER
-    elif size == 13:
-        if name_equals(name, 13, b"authorization", 13):
-            return FIELD_AUTHORIZATION
-        if name_equals(name, 13, b"cache-control", 13):
-            return FIELD_NO_TRAILER
-        if name_equals(name, 13, b"content-range", 13):
-            return FIELD_NO_TRAILER
-        if name_equals(name, 13, b"x-rewrite-url", 13):
-            return FIELD_FORWARDED
-    elif size == 14:
-        if name_equals(name, 14, b"content-length", 14):
-            return FIELD_CONTENT_LENGTH
-        if name_equals(name, 14, b"x-original-url", 14) or name_equals(name, 14, b"x-original-uri", 14):
-            return FIELD_FORWARDED
-    elif size == 15:
-        if name_equals(name, 15, b"x-forwarded-for", 15):
-            return FIELD_FORWARDED_FOR
-    elif size == 16:
-        if name_equals(name, 16, b"x-correlation-id", 16):
-            return FIELD_CORRELATION_ID
-        if name_equals(name, 16, b"x-gateway-mirror", 16):
-            return FIELD_IDENTITY
-        if name_equals(name, 16, b"x-forwarded-host", 16):
-            return FIELD_FORWARDED_HOST
-        if name_equals(name, 16, b"proxy-connection", 16):
-            return FIELD_HOP
-        if name_equals(name, 16, b"content-encoding", 16):
-            return FIELD_NO_TRAILER
-    elif size == 17:
-        if name_equals(name, 17, b"transfer-encoding", 17):
-            return FIELD_TRANSFER_ENCODING
-        if name_equals(name, 17, b"x-forwarded-proto", 17):
-            return FIELD_FORWARDED_PROTO
-    elif size == 18:
-        if name_equals(name, 18, b"proxy-authenticate", 18):
-            return FIELD_HOP
-    elif size == 19:
-        if name_equals(name, 19, b"proxy-authorization", 19):
-            return FIELD_HOP
-    elif size == 20:
-        if name_equals(name, 20, b"x-request-timeout-ms", 20):
-            return FIELD_IDENTITY
-    if memchr(name, 95, size) != NULL:
-        return FIELD_UNDERSCORE
-    if size > 12 and name_equals(name, 12, b"x-forwarded-", 12):
-        return FIELD_FORWARDED
-    return FIELD_OTHER
 
 
 cdef bint token_in_list(const char* list, size_t size, const char* token, size_t token_size) noexcept nogil:

@@ -5,7 +5,8 @@ import ipaddress
 from libc.stdlib cimport abort, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from gateway.cext.head cimport FIELD_FORWARDED_FOR, field_value, head_has
+from gateway.cext.field_name cimport FIELD_FORWARDED_FOR
+from gateway.cext.head cimport field_value, head_has
 
 cdef extern from "<arpa/inet.h>" nogil:
     int inet_pton(int family, const char* text, void* address)

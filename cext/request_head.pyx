@@ -10,7 +10,7 @@ from gateway.cext.authentication cimport CREDENTIAL_JWT
 from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint, buffer_reserve
 from gateway.cext.clock cimport NEVER
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH
-from gateway.cext.head cimport (
+from gateway.cext.field_name cimport (
     FIELD_API_KEY,
     FIELD_AUTHORIZATION,
     FIELD_CONNECTION,
@@ -24,13 +24,9 @@ from gateway.cext.head cimport (
     FIELD_TE,
     FIELD_TRAILER,
     FIELD_VIA,
-    field_name,
-    field_value,
-    head_end,
-    head_has,
     name_equals,
-    token_in_list,
 )
+from gateway.cext.head cimport field_name, field_value, head_end, head_has, token_in_list
 from gateway.cext.native cimport GwField
 
 cdef enum:

@@ -4,7 +4,8 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, strlen
 
-from gateway.cext.head cimport field_name, field_value, find_named, name_equals
+from gateway.cext.field_name cimport name_equals
+from gateway.cext.head cimport field_name, field_value, find_named
 from gateway.cext.native cimport GwField, gw_hash_key
 
 KINDS = {"header": KEY_HEADER, "cookie": KEY_COOKIE, "user": KEY_USER, "ip": KEY_IP}

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 from gateway.cext.buffer cimport buffer_put, buffer_put_char, buffer_put_text, buffer_put_uint
 from gateway.cext.framing cimport BODY_LENGTH, BODY_NONE
-from gateway.cext.head cimport (
+from gateway.cext.field_name cimport (
     FIELD_CONNECTION,
     FIELD_CONTENT_LENGTH,
     FIELD_CORRELATION_ID,
@@ -12,8 +12,8 @@ from gateway.cext.head cimport (
     FIELD_TE,
     FIELD_TRAILER,
     FIELD_TRANSFER_ENCODING,
-    head_has,
 )
+from gateway.cext.head cimport head_has
 from gateway.cext.refusal cimport reason_phrase
 from gateway.cext.request_head cimport (
     Lines,

@@ -1,10 +1,10 @@
 """Writes answers to a client: what they say of the connection, and how their body is framed."""
 
-from gateway.cext.buffer cimport Buffer, buffer_put, buffer_put_hex
+from gateway.cext.buffer cimport Buffer
+from gateway.cext.chunked cimport write_chunk, write_last_chunk
 from gateway.cext.framing cimport BODY_CHUNKED, BODY_LENGTH, BODY_UNTIL_CLOSE, BodyKind
 from gateway.cext.head cimport Head
 from gateway.cext.refusal cimport NO_CODE, refusal
-from gateway.cext.request_head cimport write_trailers
 from gateway.cext.response_head cimport (
     CLOSE,
     PERSIST,
@@ -38,19 +38,13 @@ cdef class ResponseWriter(Downstream):
 
     cdef void send_body(self, const char* data, size_t size) noexcept:
         if self.sends_chunks:
-            buffer_put_hex(&self.wire.out, size)
-            buffer_put(&self.wire.out, b"\r\n", 2)
-            self.wire.write(data, size)
-            self.wire.write(b"\r\n", 2)
+            write_chunk(self.wire, data, size)
         else:
             self.wire.write(data, size)
 
     cdef void send_end(self, const Head* trailers) noexcept:
         if self.sends_chunks:
-            self.wire.write(b"0\r\n", 3)
-            if trailers != NULL:
-                write_trailers(trailers, &self.wire.out)
-            self.wire.write(b"\r\n", 2)
+            write_last_chunk(self.wire, trailers)
 
     cdef void send_answer(self, Exchange exchange, Buffer* fields, Buffer* body) noexcept:
         if exchange.error != NO_CODE and refusal(exchange.error).closes:

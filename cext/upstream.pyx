@@ -3,7 +3,8 @@
 from libc.errno cimport ECONNRESET
 from libc.stdint cimport uint64_t
 
-from gateway.cext.buffer cimport buffer_put, buffer_put_hex, buffer_trim
+from gateway.cext.buffer cimport buffer_trim
+from gateway.cext.chunked cimport write_chunk, write_last_chunk
 from gateway.cext.clock cimport NEVER
 from gateway.cext.framing cimport (
     BODY_CHUNKED,
@@ -40,7 +41,7 @@ from gateway.cext.refusal cimport (
     UPSTREAM_RESET,
     UPSTREAM_TIMEOUT,
 )
-from gateway.cext.request_head cimport write_request_head, write_trailers
+from gateway.cext.request_head cimport write_request_head
 from gateway.cext.wire cimport Wire
 
 cdef enum:
@@ -201,10 +202,7 @@ cdef class Http1Upstream(Upstream):
 
     cdef void send_body(self, const char* data, size_t size) noexcept:
         if self.sends_chunks:
-            buffer_put_hex(&self.wire.out, size)
-            buffer_put(&self.wire.out, b"\r\n", 2)
-            self.wire.write(data, size)
-            self.wire.write(b"\r\n", 2)
+            write_chunk(self.wire, data, size)
         else:
             self.wire.write(data, size)
         if not self.reading_paused:
@@ -212,9 +210,7 @@ cdef class Http1Upstream(Upstream):
 
     cdef void send_end(self, Exchange exchange) noexcept:
         if self.sends_chunks:
-            buffer_put(&self.wire.out, b"0\r\n", 3)
-            write_trailers(&exchange.trailers, &self.wire.out)
-            buffer_put(&self.wire.out, b"\r\n", 2)
+            write_last_chunk(self.wire, &exchange.trailers)
         if not self.reading_paused:
             self.arm_after(self.pool.stream_idle_ms if self.head_done else self.pool.response_ms)
 
