@@ -6,7 +6,7 @@ import mmap
 from gateway._core import Segment
 from gateway.config.state import State
 from gateway.limits.connect import connect_limits
-from tests.unit.limits.test_store import Seen
+from tests.unit.limits.stores import Seen
 
 
 async def test_memory_has_none_and_redis_has_one() -> None:
