@@ -147,7 +147,12 @@ def _yes(value: bool) -> str:
 def admin_operations() -> str:
     """The admin API's table of operations."""
     rows = [
-        _row(f"`{operation.method}`", f"`{operation.path}`", operation.role, operation.summary)
+        _row(
+            f"`{operation.method}`",
+            f"`{operation.path}`",
+            f"{operation.role}{', registrar' if operation.registrars else ''}",
+            operation.summary,
+        )
         for operation in _operations()
     ]
     return _table(_head("method", "path", "role", "what"), rows)

@@ -20,7 +20,7 @@ __all__ = [
     "View",
 ]
 
-Role = Literal["viewer", "operator", "admin"]
+Role = Literal["registrar", "viewer", "operator", "admin"]
 """Each may do what those before it may."""
 
 
@@ -119,6 +119,8 @@ class AdminTokenView(View):
     id: str
     name: str
     role: Role
+    service: str | None
+    """The one whose instances a registrar registers."""
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.administration.desk import Desk
     from gateway.administration.views import AdminTokenView, Role
 
-COLUMNS = ("id", "name", "role", "created_at", "expires_at", "revoked_at")
+COLUMNS = ("id", "name", "role", "service", "created_at", "expires_at", "revoked_at")
 
 
 @click.group("admin-tokens")
@@ -34,20 +34,25 @@ def admin_tokens() -> None:
     \b
     Examples:
       gateway admin-tokens create deploy --role operator --expires 30d
+      gateway admin-tokens create identity --role registrar --service identity
       gateway admin-tokens revoke 1a2b3c4d5e6f
     """
 
 
 @admin_tokens.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="admin",
-              show_default=True, help="Each may do what those before it may.")  # fmt: skip
+@click.option("--role", type=click.Choice(["registrar", "viewer", "operator", "admin"]),
+              default="admin", show_default=True,
+              help="registrar: register instances of one service and nothing else. Of the others "
+                   "each may do what those before it may.")  # fmt: skip
+@click.option("--service", help="Whose instances a registrar registers.")
 @click.option("--expires", type=LIFETIME, help="After this time it ends; by default never.")
 @json_option
 @config_options
 def create(
     name: str,
     role: "Role",
+    service: str | None,
     expires: timedelta | None,
     as_json: bool,
     config_file: Path | None,
@@ -63,7 +68,7 @@ def create(
     view, text = at_desk(
         config_file,
         settings,
-        lambda desk: create_admin_token(desk, name, role, parse_lifetime(expires)),
+        lambda desk: create_admin_token(desk, name, role, parse_lifetime(expires), service),
     )
     print_once(view, "token", text, as_json)
 

@@ -20,7 +20,9 @@ class AdminToken:
     id: str
     name: str
     role: str
-    """``viewer``, ``operator`` or ``admin``."""
+    """``registrar``, ``viewer``, ``operator`` or ``admin``."""
+    service: str | None
+    """The one whose instances a registrar registers; None for the other roles."""
     digest: bytes
     created_at: datetime
     expires_at: datetime | None
@@ -46,9 +48,10 @@ class AdminTokens:
         role: str,
         now: datetime,
         expires: datetime | None = None,
+        service: str | None = None,
     ) -> AdminToken:
         """Add a token."""
-        row = _row(token_id, digest, name, role, now, expires)
+        row = _row(token_id, digest, name, role, now, expires) | {"service": service}
         async with self._database.write() as connection:
             added = await connection.execute(
                 sa.insert(admin_tokens).values(row).returning(admin_tokens)

@@ -10,7 +10,7 @@ from gateway.store.errors import SchemaUnknown
 
 __all__ = ["HEAD", "current", "upgrade"]
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision. Known here, so that a start with an up-to-date database needs no alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

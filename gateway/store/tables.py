@@ -247,6 +247,7 @@ admin_tokens = sa.Table(
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(128), nullable=False),
     sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("service", sa.String(64)),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
     _made(),
     sa.Column("expires_at", Utc),

@@ -51,7 +51,7 @@ def test_functions_exist(page: Path) -> None:
     """`cext/wire.pyx:flush` names a function or class that is defined there."""
     pattern = r"`([\w./-]+\.(?:pyx|pxd|py|rs)):(\w+)`"
     for name, function in re.findall(pattern, page.read_text()):
-        definition = rf"^\s*(?:(?:async )?def|class|(?:pub )?fn|cdef [\w* ]*?) ?\*?{function}\("
+        definition = rf"^\s*(?:(?:async )?def|class|(?:pub )?fn|cp?def [\w* ]*?) ?\*?{function}\("
         assert re.search(definition, (ROOT / name).read_text(), re.MULTILINE), f"{name}:{function}"
 
 

@@ -1,11 +1,20 @@
 """What the admin API accepts and answers, beside the views. An unknown field is an error."""
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from annotated_types import Ge, Le, Len
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
+from gateway.administration.admin_tokens import check_service
 from gateway.administration.registration import (
     MAX_TTL_S,
     MIN_TTL_S,
@@ -219,8 +228,16 @@ class AdminTokenCreation(Body):
 
     name: Label
     role: Role
-    """`viewer` reads, `operator` changes routes, keys and sessions, `admin` everything."""
+    """`registrar` registers instances of one service, `viewer` reads, `operator` changes routes,
+    keys and sessions, `admin` everything."""
+    service: Name | None = None
+    """With the role `registrar`, and with no other: whose instances."""
     expires_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_service(self.role, self.service)
+        return self
 
 
 class AdminTokenCreated(AdminTokenView):

@@ -257,7 +257,7 @@ async def create_admin_token(call: Call) -> AdminTokenCreated:
     """The only answer with its text."""
     body: AdminTokenCreation = call.body
     view, text = await admin_tokens.create_admin_token(
-        call.desk, body.name, body.role, body.expires_at
+        call.desk, body.name, body.role, body.expires_at, body.service
     )
     return AdminTokenCreated(**view.model_dump(), token=text)
 

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from gateway.administration.admin_token import digest_of
 from gateway.administration.desk import Desk
-from gateway.administration.views import Role
 from gateway.control.admin.errors import ApiError, problems_of
 from gateway.control.admin.operation import Call, Operation
 from gateway.control.store_link import StoreLink
@@ -24,6 +23,7 @@ __all__ = ["Dispatcher", "answer_of", "refusal_of"]
 BODY_LIMIT = 1 << 20
 """Bytes. A route or user has a few hundred; a long list of endpoints some ten thousand."""
 RANK: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
+"""Each may do what those before it may. A registrar has no rank."""
 _ETAG = re.compile(r'"([0-9]{1,9})"')
 
 log = logging.getLogger(__name__)
@@ -48,13 +48,14 @@ class Dispatcher:
 
     async def _perform(self, operation: Operation, request: Request) -> BaseModel | None:
         token = await self._caller(request)
-        _authorize(token, operation.role)
+        _authorize(token, operation)
         store = self._link.store()
         call = Call(
             request=request,
             desk=Desk(store, f"token {token.name} ({token.id})"),
             expected=_expected(request) if operation.conditional else None,
             body=await _body(request, operation.takes) if operation.takes else None,
+            service=token.service,
         )
         return await operation.handler(call)
 
@@ -70,9 +71,12 @@ class Dispatcher:
         return token
 
 
-def _authorize(token: AdminToken, role: Role) -> None:
-    if RANK.get(token.role, -1) < RANK[role]:
-        raise ApiError("forbidden", f"this needs a token of the role {role}, not {token.role}")
+def _authorize(token: AdminToken, operation: Operation) -> None:
+    if token.role == "registrar" and operation.registrars and token.service is not None:
+        return
+    if RANK.get(token.role, -1) < RANK[operation.role]:
+        text = f"this needs a token of the role {operation.role}, not {token.role}"
+        raise ApiError("forbidden", text)
 
 
 def _expected(request: Request) -> int | None:

@@ -3,8 +3,10 @@
 from gateway.administration import instances as acts
 from gateway.administration.views import InstanceView
 from gateway.control.admin.bodies import InstanceChange, InstanceRegistration, Page
+from gateway.control.admin.errors import ApiError
 from gateway.control.admin.operation import Call, Operation, Query, page_of
 from gateway.control.admin.people import refuse_empty
+from gateway.store.errors import NotFound
 from gateway.store.instances import Instance, Registration
 
 __all__ = ["instance_operations"]
@@ -18,25 +20,27 @@ def instance_operations() -> list[Operation]:
     of_service = Query("service", "Only those of the service that registers under this name.")
     return [
         Operation("GET", many, "listInstances", "List registered instances.", "viewer",
-                  list_instances, Page[InstanceView], query=[of_service], paged=True),
+                  list_instances, Page[InstanceView], query=[of_service], paged=True,
+                  registrars=True),
         Operation("POST", many, "registerInstance",
                   "Register an instance, or renew one: it is known by its service and URL.",
-                  "operator", register, InstanceView, InstanceRegistration),
+                  "operator", register, InstanceView, InstanceRegistration, registrars=True),
         Operation("GET", one, "getInstance", "Show an instance, by id.", "viewer", get,
-                  InstanceView),
+                  InstanceView, registrars=True),
         Operation("PATCH", one, "changeInstance", "Change an instance.", "operator", change,
-                  InstanceView, InstanceChange, conditional=True),
+                  InstanceView, InstanceChange, conditional=True, registrars=True),
         Operation("DELETE", one, "deregisterInstance", "Remove an instance.", "operator",
-                  deregister, status=204, conditional=True),
+                  deregister, status=204, conditional=True, registrars=True),
         Operation("POST", f"{one}/heartbeat", "sendHeartbeat",
                   "Say that an instance lives; one with `ttl_s` leaves without.", "operator",
-                  heartbeat, InstanceView),
+                  heartbeat, InstanceView, registrars=True),
     ]  # fmt: skip
 
 
 async def list_instances(call: Call) -> Page[InstanceView]:
     """In the order of their ids."""
-    service, after = call.query("service"), call.query("after") or "0"
+    service, after = call.query("service") or call.service, call.query("after") or "0"
+    _refuse_others(call, service)
     begin = int(after) if after.isascii() and after.isdigit() and len(after) < 10 else 0
     found = call.desk.store.instances
 
@@ -51,12 +55,13 @@ async def list_instances(call: Call) -> Page[InstanceView]:
 async def register(call: Call) -> InstanceView:
     """In use within a second, on every host."""
     body: InstanceRegistration = call.body
+    _refuse_others(call, body.service)
     return await acts.register_instance(call.desk, Registration(**body.model_dump()))
 
 
 async def get(call: Call) -> InstanceView:
     """By id."""
-    return acts.view_of(await acts.instance_of(call.desk, call.name), call.desk.now)
+    return acts.view_of(await _instance(call), call.desk.now)
 
 
 async def change(call: Call) -> InstanceView:
@@ -64,14 +69,30 @@ async def change(call: Call) -> InstanceView:
     body: InstanceChange = call.body
     changes = {name: getattr(body, name) for name in body.model_fields_set}
     refuse_empty(changes, NULLABLE)
+    await _instance(call)
     return await acts.change_instance(call.desk, call.name, call.expected, **changes)
 
 
 async def deregister(call: Call) -> None:
     """It gets no further requests."""
+    await _instance(call)
     await acts.deregister_instance(call.desk, call.name, call.expected)
 
 
 async def heartbeat(call: Call) -> InstanceView:
     """NotFound asks for another registration."""
+    await _instance(call)
     return await acts.heartbeat(call.desk, call.name)
+
+
+def _refuse_others(call: Call, service: str | None) -> None:
+    if call.service not in (None, service):
+        raise ApiError("forbidden", f"this token is for instances of {call.service} only")
+
+
+async def _instance(call: Call) -> Instance:
+    """The one that the path names. To a registrar those of other services are not there."""
+    row = await acts.instance_of(call.desk, call.name)
+    if call.service not in (None, row.service):
+        raise NotFound(f"there is no instance {call.name} of {call.service}")
+    return row

@@ -23,7 +23,8 @@ __all__ = ["openapi_document"]
 DESCRIPTION = """\
 Users, credentials, and the stored routes, services and policies of a gateway.
 
-Every call needs a token with a role: `viewer` reads, `operator` changes routes, keys and sessions,
+Every call needs a token with a role: `registrar` registers instances of the one service that its
+token names and may do nothing else, `viewer` reads, `operator` changes routes, keys and sessions,
 `admin` everything. What has a version is answered with an ETag and changed with If-Match. Lists
 come in pages: give `next` as `after`. Whatever is not a success is an `ErrorBody`.
 """
@@ -127,11 +128,16 @@ def _sections() -> dict[Kind, type[Section]]:
     return {kind: section for kind, section in found.items() if section is not None}
 
 
+def _who(operation: Operation) -> str:
+    registrars = ", or `registrar` for instances of its service" if operation.registrars else ""
+    return f"Needs the role `{operation.role}`{registrars}."
+
+
 def _operation(operation: Operation, names: Names) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
-        "description": f"Needs the role `{operation.role}`.",
+        "description": _who(operation),
         "tags": [_tag(operation)],
         "responses": _responses(operation, names),
     }

@@ -35,6 +35,8 @@ class Call:
     """The operation's request model; None without one."""
     expected: int | None
     """The version that If-Match names; None if it is not asked for, or any will do (``*``)."""
+    service: str | None = None
+    """The only one whose instances a registrar may see and change; None: there is no such bound."""
 
     @property
     def name(self) -> str:
@@ -80,6 +82,7 @@ class Operation:
     """Unique; names the operation in the OpenAPI document."""
     summary: str
     role: Role
+    """And the roles above it; see `registrars`."""
     handler: Handler
     answer: type[BaseModel] | None = None
     takes: type[BaseModel] | None = None
@@ -88,6 +91,8 @@ class Operation:
     """Whether it needs If-Match."""
     query: Sequence[Query] = field(default=())
     paged: bool = False
+    registrars: bool = False
+    """Whether a registrar may call it, about instances of its service."""
 
 
 async def page_of(

@@ -31,13 +31,13 @@ def ann(gateway: Run) -> Run:
 def test_the_tables_are_made_and_their_revision_shown(gateway: Run) -> None:
     before = gateway("db", "current")
     assert (before.exit_code, before.stdout) == (
-        1, "sqlite:///gateway.db: revision none, this gateway needs 0003\n",
+        1, "sqlite:///gateway.db: revision none, this gateway needs 0004\n",
     )  # fmt: skip
     assert not Path("gateway.db").exists()
-    assert gateway("db", "upgrade").stdout == "up to date: revision 0003\n"
+    assert gateway("db", "upgrade").stdout == "up to date: revision 0004\n"
     after = gateway("db", "current")
     assert (after.exit_code, after.stdout) == (
-        0, "sqlite:///gateway.db: revision 0003, up to date\n",
+        0, "sqlite:///gateway.db: revision 0004, up to date\n",
     )  # fmt: skip
 
 
@@ -172,6 +172,15 @@ def test_admin_tokens(gateway: Run) -> None:
     assert (row["id"], row["name"], row["role"]) == (token_id, "deploy", "operator")
     assert gateway("admin-tokens", "revoke", token_id).exit_code == 0
     assert gateway("admin-tokens", "revoke", token_id).exit_code == 1
+
+
+def test_a_registrar_s_token_is_of_a_service(gateway: Run) -> None:
+    create = ("admin-tokens", "create", "web", "--role", "registrar")
+    assert "needs the service" in gateway(*create).stderr
+    assert "is not a name" in gateway(*create, "--service", "a b").stderr
+    assert gateway(*create, "--service", "web").stdout.startswith("gwa_")
+    (row,) = json.loads(gateway("admin-tokens", "list", "--json").stdout)
+    assert (row["role"], row["service"]) == ("registrar", "web")
 
 
 def test_the_audit_log_tells_who_did_it(ann: Run) -> None:

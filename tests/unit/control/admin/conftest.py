@@ -92,8 +92,8 @@ class Admin:
         made: dict[str, Any] = answer.json()
         return made
 
-    async def token_with(self, role: str) -> str:
-        made = await self.made("/admin-tokens", {"name": role, "role": role})
+    async def token_with(self, role: str, **more: str) -> str:
+        made = await self.made("/admin-tokens", {"name": role, "role": role, **more})
         return str(made["token"])
 
     async def actions(self) -> list[tuple[str, str]]:

@@ -125,6 +125,19 @@ async def test_admin_tokens_are_shown_once(admin: Admin) -> None:
             ).status_code == 422  # fmt: skip
 
 
+async def test_a_registrar_is_bound_to_a_service_and_nobody_else_is(admin: Admin) -> None:
+    made = await admin.made("/admin-tokens", {"name": "web", "role": "registrar", "service": "web"})
+    assert (made["role"], made["service"]) == ("registrar", "web")
+    for wrong in (
+        {"role": "registrar"},
+        {"role": "registrar", "service": None},
+        {"role": "registrar", "service": ""},
+        {"role": "operator", "service": "web"},
+    ):
+        refused = await admin.call("POST", "/admin-tokens", {"name": "x"} | wrong)
+        assert code_of(refused) == (422, "invalid"), wrong
+
+
 async def test_the_audit_log_is_read_page_by_page(admin: Admin) -> None:
     for name in "abc":
         await admin.made("/clients", {"name": name})

@@ -56,6 +56,21 @@ async def test_roles_build_on_each_other(
         assert answer.json()["error"] == f"this needs a token of the role admin, not {role}"
 
 
+async def test_a_registrar_may_do_nothing_that_is_not_about_instances(admin: Admin) -> None:
+    token = await admin.token_with("registrar", service="web")
+    document = (await admin.call("GET", "/openapi.json")).json()
+    tried = 0
+    for path, methods in document["paths"].items():
+        for method in methods:
+            place = path.removeprefix("/api/v1").replace("{name}", "1")
+            if not path.startswith("/api/v1/") or place.startswith("/instances"):
+                continue
+            answer = await admin.call(method.upper(), place, token=token)
+            assert code_of(answer) == (403, "forbidden"), (method, path)
+            tried += 1
+    assert tried > 30
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "status", "code"),
     [

@@ -122,3 +122,34 @@ async def test_roles(admin: Admin) -> None:
     assert (await admin.call("POST", "/instances", ONE, operator)).status_code == 200
     assert (await admin.call("GET", "/instances", token=viewer)).status_code == 200
     assert code_of(await admin.call("GET", "/instances/x")) == (404, "not_found")
+
+
+async def test_a_registrar_may_do_what_its_instances_need(admin: Admin) -> None:
+    token = await admin.token_with("registrar", service="web")
+    made = (await admin.call("POST", "/instances", ONE, token)).json()
+    path = f"/instances/{made['id']}"
+    assert (await admin.call("POST", f"{path}/heartbeat", token=token)).status_code == 200
+    changed = await admin.call("PATCH", path, {"weight": 9}, token, if_match="*")
+    assert changed.json()["weight"] == 9
+    assert (await admin.call("GET", path, token=token)).status_code == 200
+    listed = await admin.call("GET", "/instances", token=token)
+    assert [row["id"] for row in listed.json()["items"]] == [made["id"]]
+    assert (await admin.call("DELETE", path, token=token, if_match="*")).status_code == 204
+
+
+async def test_a_registrar_sees_and_changes_no_other_service(admin: Admin) -> None:
+    other = await admin.made("/instances", ONE | {"service": "other"})
+    token = await admin.token_with("registrar", service="web")
+    path = f"/instances/{other['id']}"
+    for method, place, body in (
+        ("GET", path, None), ("PATCH", path, {"weight": 0}), ("DELETE", path, None),
+        ("POST", f"{path}/heartbeat", None),
+    ):  # fmt: skip
+        refused = await admin.call(method, place, body, token, if_match="*")
+        assert code_of(refused) == (404, "not_found"), method
+    foreign = ONE | {"service": "other"}
+    assert code_of(await admin.call("POST", "/instances", foreign, token)) == (403, "forbidden")
+    listed = await admin.call("GET", "/instances?service=other", token=token)
+    assert code_of(listed) == (403, "forbidden")
+    assert (await admin.call("GET", "/instances", token=token)).json()["items"] == []
+    assert (await admin.call("GET", path)).json()["version"] == other["version"]
