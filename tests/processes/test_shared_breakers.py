@@ -62,11 +62,20 @@ def break_it(host: Host) -> float:
     return time.monotonic()
 
 
+def follows(well: Host, failing: Host) -> bool:
+    """Whether the other host has opened, too. A probe opens it anew where time is over.
+
+    Its control process may still be starting when the breaker opens for the first time.
+    """
+    failing.ask()
+    return well.state() == "open"
+
+
 def test_the_other_host_follows_and_comes_back_by_itself(hosts: Any) -> None:
     _, failing, well = hosts
     assert well.ask() == 200
     opened = break_it(failing)
-    eventually(lambda: well.state() == "open", "the other one follows")
+    eventually(lambda: follows(well, failing), "the other one follows")
     print(f"\nthe other host followed after {time.monotonic() - opened:.2f} s")
     assert well.ask() == 503
     well.instance.wait_for_log("circuit breaker of web: open, as on ")
@@ -85,14 +94,13 @@ def test_without_redis_each_host_goes_by_its_own(hosts: Any) -> None:
         assert well.ask() == 200
     assert well.state() == "closed"
     redis.start()
-    eventually(lambda: failing.ask() == 500, "a probe")  # and it opens again
-    eventually(lambda: well.state() == "open", "the other one follows, now that it can")
+    eventually(lambda: follows(well, failing), "the other one follows, now that it can")
 
 
 def test_a_host_that_dies_does_not_hold_it_open(hosts: Any) -> None:
     _, failing, well = hosts
     opened = break_it(failing)
-    eventually(lambda: well.state() == "open", "the other one follows")
+    eventually(lambda: follows(well, failing), "the other one follows")
     failing.instance.signal(signal.SIGKILL)
     failing.instance.wait()
     eventually(lambda: well.ask() == 200, "it asks for itself")
