@@ -5,16 +5,17 @@ those in others. A part that is not valid is None here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from gateway.config.auth import RESERVED_PATHS, Auth
-from gateway.config.internal import identity_url
+from gateway.config.internal import HEALTH_METHODS, HEALTH_PATH, identity_url
 from gateway.config.patterns import has_literal_prefix, shape
 from gateway.config.problems import Path
 from gateway.config.reflect import nearest
 from gateway.config.routes import Predicate, Route
 from gateway.config.server import Server
-from gateway.config.services import Service, parse_endpoint_url
+from gateway.config.services import Service, Target, parse_endpoint_url
 from gateway.config.state import DEFAULT_URL
 from gateway.config.values import parse_text
 
@@ -44,6 +45,17 @@ def check_services(services: Mapping[str, Service | None]) -> Iterator[Finding]:
             yield path, "is empty; a service needs at least one endpoint"
         elif not any(endpoint.weight for endpoint in service.endpoints):
             yield path, "all weights are 0; no endpoint would get a request"
+        yield from _check_endpoints(path, service)
+
+
+def _check_endpoints(path: Path, service: Service) -> Iterator[Finding]:
+    """None stands twice, however it is spelled."""
+    seen: dict[Target, int] = {}
+    for index, endpoint in enumerate(service.endpoints):
+        first = seen.setdefault(endpoint.target, index)
+        if first != index:
+            message = f"is the same as endpoints[{first}]; remove one, and set the other's weight"
+            yield (*path, index), message
 
 
 def check_shared_breakers(services: Mapping[str, Service | None], state: Any) -> Iterator[Finding]:
@@ -91,16 +103,38 @@ def _check_reference(holder: Any, path: Path, services: Mapping[str, Any]) -> It
 
 
 def check_reserved(routes: Sequence[Route | None], auth: Auth) -> Iterator[Finding]:
-    """No route stands where the login endpoints are."""
+    """No route stands where the gateway itself answers."""
     for index, route in enumerate(routes):
-        if route is None or not auth.enabled:
+        if route is None:
             continue
-        for reserved in RESERVED_PATHS:
+        if route.path == HEALTH_PATH and (not route.methods or HEALTH_METHODS & {*route.methods}):
+            yield (
+                ("routes", index, "path"),
+                f"GET {HEALTH_PATH} is the gateway's own; choose another path, or other methods",
+            )
+        for reserved in RESERVED_PATHS if auth.enabled else ():
             if has_literal_prefix(route.path, reserved):
                 yield (
                     ("routes", index, "path"),
                     f"{reserved} is the gateway's own; choose another path, or auth.enabled: false",
                 )
+
+
+def check_listeners(server: Server) -> Iterator[Finding]:
+    """No two of them want the same port."""
+    for (one, first), (other, second) in combinations(server.listeners.items(), 2):
+        if first.port == 0 or first.port != second.port or not _overlap(first.host, second.host):
+            continue
+        # The default has no place: who wrote the other one has to change it.
+        name, taken = (other, one) if other in server.model_fields_set else (one, other)
+        message = f"{server.listeners[name]} is taken by server.{taken}; choose another port"
+        yield ("server", name), message
+
+
+def _overlap(first: str, second: str) -> bool:
+    if (":" in first) != (":" in second):
+        return False
+    return first == second or not {first, second}.isdisjoint(("0.0.0.0", "::"))
 
 
 def check_run_dir(server: Server, auth: Auth) -> Iterator[Finding]:
@@ -135,6 +169,7 @@ def check_routes(routes: Sequence[Route | None]) -> Iterator[Finding]:
         yield from _check_prefixes(index, route)
         yield from _check_header_names(index, route)
         yield from _check_split(index, route)
+        yield from _check_auth(index, route)
         if route.name is not None:
             first = names.setdefault(route.name, index)
             if first != index:
@@ -174,6 +209,16 @@ def _check_header_names(index: int, route: Route) -> Iterator[Finding]:
         if first != name:
             message = f"is the same header as {first!r}: names of fields have no case"
             yield ("routes", index, "headers", name), message
+
+
+def _check_auth(index: int, route: Route) -> Iterator[Finding]:
+    """Nothing is asked of callers whom nobody looks at."""
+    if route.auth != "none":
+        return
+    for key in ("scopes", "accept"):
+        if getattr(route, key) != Route.model_fields[key].default:
+            message = "has no effect with auth: none; remove it, or write auth: required"
+            yield ("routes", index, key), message
 
 
 def _check_split(index: int, route: Route) -> Iterator[Finding]:

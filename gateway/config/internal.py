@@ -6,6 +6,8 @@ from gateway.config.routes import MAX_PRIORITY, Route, RouteLimits
 from gateway.config.services import Endpoint, Pool, Service, Timeouts
 
 __all__ = [
+    "HEALTH_METHODS",
+    "HEALTH_PATH",
     "IDENTITY_SERVICE",
     "IDENTITY_SOCKET",
     "INTERNAL_ROUTES",
@@ -13,6 +15,9 @@ __all__ = [
     "internal_service",
 ]
 
+HEALTH_PATH = "/health"
+"""Answered by the workers themselves, before any route is looked for."""
+HEALTH_METHODS = frozenset({"GET", "HEAD"})
 IDENTITY_SERVICE = "gateway:identity"
 """No configured service has a colon in its name."""
 IDENTITY_SOCKET = "identity.sock"

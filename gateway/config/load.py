@@ -17,6 +17,7 @@ from gateway.config.checks import (
     CRITERIA,
     INSTANCES,
     Finding,
+    check_listeners,
     check_providers,
     check_references,
     check_reserved,
@@ -196,6 +197,7 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
         *check_limits(data.get("rate_limits"), raw_routes, data.get("state")),
         *check_reserved(routes, auth),
         *check_providers(auth),
+        *check_listeners(server),
         *check_run_dir(server, auth),
     ]
 

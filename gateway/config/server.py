@@ -139,3 +139,8 @@ class Server(Section):
     """Directory of the control socket, the pid file and the last good plan."""
     log: Log = Log()
     """Where the logs go and how much they say."""
+
+    @property
+    def listeners(self) -> dict[str, Address]:
+        """Key → where it listens."""
+        return {"http": self.http, "admin": self.admin, "status": self.status}
