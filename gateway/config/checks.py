@@ -58,13 +58,14 @@ def _check_endpoints(path: Path, service: Service) -> Iterator[Finding]:
             yield (*path, index), message
 
 
-def check_shared_breakers(services: Mapping[str, Service | None], state: Any) -> Iterator[Finding]:
-    """What hosts share has a place. `state`: raw data."""
+def check_shared_breakers(services: Mapping[str, Any], state: Any) -> Iterator[Finding]:
+    """What hosts share has a place. Takes raw data: a broken service may ask for it, too."""
     url = state.get("url") if isinstance(state, dict) else None
     if url is not None and url != DEFAULT_URL:
         return
     for name, service in services.items():
-        if service is not None and service.breaker is not None and service.breaker.shared:
+        breaker = service.get("breaker") if isinstance(service, dict) else None
+        if isinstance(breaker, dict) and breaker.get("shared") in (True, "true"):
             message = "needs Redis; set state.url, such as redis://HOST:6379/0"
             yield ("services", name, "breaker", "shared"), message
 

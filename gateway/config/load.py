@@ -38,6 +38,7 @@ from gateway.config.schema import Config
 from gateway.config.section import Section
 from gateway.config.server import Server
 from gateway.config.services import Service
+from gateway.config.table import check_paths
 from gateway.config.toml_reader import read_toml
 from gateway.config.yaml_reader import read_yaml
 
@@ -191,9 +192,10 @@ def findings(config: Config | None, data: Any) -> list[Finding]:
         auth, server = config.auth, config.server
     return [
         *check_services(services),
-        *check_shared_breakers(services, data.get("state")),
+        *check_shared_breakers(raw_services, data.get("state")),
         *check_references(raw_routes, raw_services),
         *check_routes(routes),
+        *check_paths(routes, server),
         *check_limits(data.get("rate_limits"), raw_routes, data.get("state")),
         *check_reserved(routes, auth),
         *check_providers(auth),
