@@ -1,5 +1,6 @@
 """Options that several verbs share, and the loading of configuration behind them."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,16 @@ from gateway.cli.exits import Exit
 
 if TYPE_CHECKING:
     from gateway.config import ConfigError, Loaded
+
+NO_FILE = """\
+gateway: no configuration file.
+  Looked for: -c FILE, $GATEWAY_CONFIG, ./gateway.yaml, /etc/gateway/gateway.yaml
+  Write a first one:
+      services:
+        web: { endpoints: [ http://127.0.0.1:3000 ] }
+      routes:
+        - { path: "/{path...}", service: web, auth: none }
+  or see a running example: gateway demo --with-gateway"""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -52,6 +63,16 @@ def config_options(command: Command) -> Command:
         help="The configuration file (.yaml, .toml or .json).",
     )
     return file(set_option(command))
+
+
+def file_or_exit(config_file: Path | None, failure: Exit = Exit.FAILED) -> Path:
+    """The file to load; without any, say how to write one and exit with `failure`."""
+    from gateway.config.load import find_file
+
+    if (file := find_file(config_file, os.environ)) is None:
+        click.echo(NO_FILE, err=True)
+        sys.exit(failure)
+    return file
 
 
 def load_or_exit(

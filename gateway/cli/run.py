@@ -1,23 +1,12 @@
 """``gateway run``: an instance in the foreground."""
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from gateway.cli.exits import Exit
-from gateway.cli.options import config_options, exit_with_problems
-
-NO_FILE = """\
-gateway: no configuration file.
-  Looked for: -c FILE, $GATEWAY_CONFIG, ./gateway.yaml, /etc/gateway/gateway.yaml
-  Write a first one:
-      services:
-        web: { endpoints: [ http://127.0.0.1:3000 ] }
-      routes:
-        - { path: "/{path...}", service: web, auth: none }
-  or see a running example: gateway demo --with-gateway"""
+from gateway.cli.options import config_options, exit_with_problems, file_or_exit
 
 
 def _shorthand(name: str, metavar: str, text: str) -> click.Option:
@@ -51,15 +40,11 @@ def run(
         if value is not None:
             settings[f"server.{name}"] = value
     from gateway.config import ConfigError
-    from gateway.config.load import find_file
     from gateway.control.publish import ConfigSource
     from gateway.supervisor import start
     from gateway.supervisor.errors import StartError
 
-    file = find_file(config_file, os.environ)
-    if file is None:
-        click.echo(NO_FILE, err=True)
-        sys.exit(Exit.NOT_STARTED)
+    file = file_or_exit(config_file, Exit.NOT_STARTED)
     try:
         sys.exit(start.run(start.Options(ConfigSource(file, settings), watch)))
     except ConfigError as error:

@@ -105,14 +105,14 @@ def load(
 
 
 def _read(file: FilePath, problems: list[Problem]) -> Node:
-    reader = _READERS.get(file.suffix.lower())
     place = Place(str(file))
+    text = _text(file, place)
+    reader = _READERS.get(file.suffix.lower())
     if reader is None:
-        message = (
-            f"what is {file.suffix or 'a file without a suffix'}? Name it .yaml, .toml or .json"
-        )
+        suffix = f"ends in {file.suffix}" if file.suffix else "has no suffix"
+        message = f"{suffix}; name it .yaml, .toml or .json, after what is in it"
         raise ConfigError([Problem(place, "", message)])
-    return reader(_text(file, place), str(file), problems)
+    return reader(text, str(file), problems)
 
 
 def _text(file: FilePath, place: Place) -> str:

@@ -66,7 +66,7 @@ def test_without_a_file_it_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_the_file_in_that_message_is_a_valid_one(tmp_path: Path) -> None:
-    from gateway.cli.run import NO_FILE
+    from gateway.cli.options import NO_FILE
     from gateway.config import load
 
     example = NO_FILE.partition("first one:\n")[2].partition("  or see")[0]

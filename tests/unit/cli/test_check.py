@@ -1,9 +1,12 @@
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from gateway.cli.options import NO_FILE
 
 Run = Callable[..., Result]
 FIVE_MISTAKES = """\
@@ -28,12 +31,46 @@ def test_a_good_file_as_json(gateway: Run) -> None:
     }  # fmt: skip
 
 
-def test_no_file_at_all(gateway: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def no_file(gateway: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     Path("gateway.yaml").unlink()
-    from importlib import import_module
-
     monkeypatch.setattr(import_module("gateway.config.load"), "DEFAULT_PATHS", ())
-    assert gateway("check").stdout.startswith("defaults (no file found): ok: 0 routes")
+    return gateway
+
+
+def test_no_file_at_all(no_file: Run) -> None:
+    result = no_file("check")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == NO_FILE + "\n"
+
+
+def test_no_file_at_all_as_json(no_file: Run) -> None:
+    result = no_file("check", "--format", "json")
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert (report["ok"], report["file"]) == (False, "")
+    assert [problem["message"] for problem in report["problems"]] == ["no configuration file"]
+
+
+def test_the_file_may_be_an_option(gateway: Run) -> None:
+    Path("other.yaml").write_text("server: {workers: 0}")
+    assert gateway("check", "-c", "other.yaml").stderr.startswith("other.yaml:1:19: server.workers")
+    assert gateway("check", "--set", "server.workers=x").stderr.startswith("--set server.workers: ")
+    both = gateway("check", "-c", "other.yaml", "gateway.yaml")
+    assert both.exit_code == 2
+    assert "is it gateway.yaml or other.yaml?" in both.stderr
+
+
+def test_what_is_no_configuration_file(gateway: Run) -> None:
+    Path("x.txt").touch()
+    Path("folder").mkdir()
+    problems = [gateway("check", name).stderr.splitlines()[0] for name in ("x.txt", "folder/")]
+    assert problems == [
+        "x.txt: ends in .txt; name it .yaml, .toml or .json, after what is in it",
+        "folder: cannot be read: Is a directory",
+    ]
+    assert gateway("check", "none.txt").stderr.startswith("none.txt: cannot be read: No such file")
 
 
 def test_every_mistake_is_listed(gateway: Run) -> None:

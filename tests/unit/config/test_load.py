@@ -64,7 +64,7 @@ def test_sources(tmp_path: Path) -> None:
 def test_the_suffix_names_the_format(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.touch()
-    with pytest.raises(ConfigError, match=r"Name it \.yaml, \.toml or \.json"):
+    with pytest.raises(ConfigError, match=r"name it \.yaml, \.toml or \.json"):
         load(file, {}, {})
 
 
