@@ -74,6 +74,8 @@ def check_references(routes: Sequence[Any], services: Mapping[str, Any]) -> Iter
     """Every service that is named exists. Takes raw data: a broken route may name one, too."""
     path: Path
     for index, route in enumerate(routes):
+        if isinstance(route, dict) and route.get("service") is None and not route.get("split"):
+            yield ("routes", index), "needs service, or split to divide requests between several"
         yield from _check_reference(route, ("routes", index), services)
         parts = route.get("split") if isinstance(route, dict) else None
         for number, part in enumerate(parts if isinstance(parts, list) else ()):

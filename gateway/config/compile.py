@@ -82,7 +82,7 @@ def _route(
         headers=_predicates({name.lower(): test for name, test in route.headers.items()}),
         query=_predicates(route.query),
         priority=route.priority,
-        service=indexes[route.service],
+        service=indexes[route.main_service],
         split=tuple(
             _split_part(part, indexes[part.service], labels.place(name))
             for part, name in zip(route.split, _part_names(route), strict=True)

@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from gateway.config.addresses import Network
 from gateway.config.patterns import parse_host_pattern, parse_path, parse_path_pattern
@@ -219,6 +219,10 @@ class RouteNetworks(Section):
 class Route(Section):
     """Which requests go to which service. The most specific route wins, wherever it stands."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["service"]}, {"required": ["split"]}]}
+    )
+
     name: RouteName | None = None
     """A unique name for people; by default the path."""
     path: PathPattern
@@ -233,8 +237,8 @@ class Route(Section):
     """Query parameters that a request must have: as for headers."""
     priority: Annotated[int, Ge(-MAX_PRIORITY), Le(MAX_PRIORITY), WholeNumber] = 0
     """A higher one wins before all other rules."""
-    service: Text
-    """The service that answers."""
+    service: Text | None = None
+    """The service that answers; or `split`. Beside a split, the name that limits and logs go by."""
     split: Annotated[tuple[SplitPart, ...], BeforeValidator(empty_if_none)] = ()
     """Divides the requests between these services: a canary, or blue and green. `service` must be
     given all the same, and gets none of them unless it is a part."""
@@ -269,6 +273,11 @@ class Route(Section):
     """What a request to this route costs, in requests."""
     criticality: Literal["sheddable", "normal", "critical"] = "normal"
     """How much it matters when a worker is overloaded: see `server.overload`."""
+
+    @property
+    def main_service(self) -> str:
+        """By whose name limits and logs go, also where a split has not chosen yet."""
+        return self.service or self.split[0].service
 
     @property
     def title(self) -> str:

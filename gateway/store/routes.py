@@ -23,7 +23,7 @@ class Routes(SectionTable):
         methods = section.get("methods") or "*"
         return {
             "path_pattern": str(section.get("path", "")),
-            "service_name": str(section.get("service", "")),
+            "service_name": _service(section),
             "method": methods if isinstance(methods, str) else ",".join(map(str, methods)),
             "auth_required": section.get("auth", "required") == "required",
             "definition": dict(section),
@@ -37,3 +37,11 @@ class Routes(SectionTable):
         if not row["auth_required"]:
             section["auth"] = "none"
         return section
+
+
+def _service(section: Mapping[str, Any]) -> str:
+    """Of a split without a name of its own, the first part: other programs read the column."""
+    parts = section.get("split")
+    first = parts[0] if isinstance(parts, list) and parts else None
+    other = first.get("service", "") if isinstance(first, dict) else ""
+    return str(section.get("service") or other)

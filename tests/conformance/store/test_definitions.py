@@ -113,6 +113,24 @@ async def test_other_programs_see_their_columns(store: Store) -> None:
             assert tuple((await connection.execute(sa.text(query))).one()) == expected
 
 
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"split": [{"service": "old", "weight": 9}, {"service": "new"}]}, "old"),
+        ({"service": "shop", "split": [{"service": "old"}]}, "shop"),
+        ({"split": "nonsense"}, ""),
+        ({"split": ["nonsense"]}, ""),
+    ],
+)
+async def test_other_programs_see_the_first_service_of_a_split(
+    store: Store, section: dict[str, Any], expected: str
+) -> None:
+    await store.routes.add("x", {"path": "/x", **section}, NOW)
+    async with store.database.read() as connection:
+        row = await connection.execute(sa.text("SELECT service_name FROM gateway_routes"))
+    assert row.scalar_one() == expected
+
+
 async def test_rows_that_other_programs_wrote_are_read(store: Store) -> None:
     statements = [
         "INSERT INTO gateway_routes (name, path_pattern, service_name, method, auth_required)"

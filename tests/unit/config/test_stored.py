@@ -63,13 +63,13 @@ def test_rows_survive_the_disk() -> None:
     [
         ({"path": "/x", "service": "web", "servce": 1}, "servce: unknown key 'servce'"),
         ({"path": "nowhere", "service": "web"}, "path: must be a path pattern"),
-        ({"path": "/x"}, "service: is missing"),
+        ({"path": "/x"}, "needs service, or split"),
         ({"path": "/x", "service": "none"}, "service: there is no service 'none'"),
         ({"path": "/a", "service": "web"}, "can never match"),
         ({"path": "/x", "service": "web", "strip_prefix": "/y"}, "strip_prefix: /y is not"),
         ({"path": "/{x...}/b", "service": "web"}, "{x...}"),
         ("text", "must be a mapping"),
-        (None, "service: is missing"),
+        (None, "path: is missing"),
         ([1], "must be a mapping"),
     ],
 )

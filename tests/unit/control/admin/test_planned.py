@@ -122,7 +122,7 @@ async def test_rows_in_quarantine_are_shown(admin: Admin) -> None:
     await admin.instance.reload()
     row = (await admin.call("GET", "/routes/bad")).json()
     assert (row["state"], row["definition"]) == ("quarantined", {"path": "nowhere"})
-    assert "service: is missing" in row["problem"]
+    assert "path: must be a path pattern" in row["problem"]
     config = (await admin.call("GET", "/config")).json()
     assert [(row["kind"], row["name"]) for row in config["quarantined"]] == [("route", "bad")]
     assert config["generation"] == admin.instance.publication.generation
