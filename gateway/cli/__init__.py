@@ -40,4 +40,24 @@ class Gateway(click.Group):
                 formatter.write_dl([(name, verb.summary) for name, verb in rows.items()])
 
 
-main = Gateway("gateway", help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+def _print_version(context: click.Context, parameter: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        context.invoke(VERBS["version"].load())
+        context.exit()
+
+
+main = Gateway(
+    "gateway",
+    help=HELP,
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_version,
+            help="Print the version, as `gateway version` does.",
+        )
+    ],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

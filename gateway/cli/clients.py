@@ -99,7 +99,9 @@ def enable(name: str, config_file: Path | None, settings: dict[str, str]) -> Non
 @click.argument("scopes", metavar="A,B")
 @config_options
 def scopes(name: str, scopes: str, config_file: Path | None, settings: dict[str, str]) -> None:
-    """Replace what a client (name or id) and its keys may do; "" takes everything away.
+    """Replace what a client and its keys may do.
+
+    The client goes by name or id; "" takes everything away.
 
     \b
     Exit codes: 0 replaced, 1 not possible (there is no such client), 2 usage.

@@ -48,9 +48,10 @@ def rotate(config_file: Path | None, settings: dict[str, str]) -> None:
 @click.argument("kid")
 @config_options
 def retire(kid: str, config_file: Path | None, settings: dict[str, str]) -> None:
-    """Let a key that has leaked count no more, at once: who has a token of it logs in again.
+    """Let a key that has leaked count no more, at once.
 
-    Rotate first: the newest key signs as soon as no other is left.
+    Who has a token of it logs in again. Rotate first: the newest key signs as soon as no other is
+    left.
 
     \b
     Exit codes: 0 retired, 1 not possible (there is none that counts), 2 usage.

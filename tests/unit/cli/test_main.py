@@ -45,6 +45,12 @@ def test_every_verb_can_be_loaded_and_has_help(name: str) -> None:
     assert result.output.startswith(f"Usage: gateway {name} ")
 
 
+@pytest.mark.parametrize("name", VERBS)
+def test_no_summary_is_cut_off(name: str) -> None:
+    page = CliRunner().invoke(main, [name, "--help"], terminal_width=80).output
+    assert "..." not in page.partition("\nCommands:\n")[2]
+
+
 @pytest.mark.parametrize("name", ["check", "explain", "config"])
 def test_help_teaches_by_examples(name: str) -> None:
     assert f"  gateway {name} " in CliRunner().invoke(main, [name, "--help"]).output
