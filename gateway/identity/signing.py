@@ -68,20 +68,26 @@ class SigningKey:
 
 def new_signing_key(algorithm: SigningAlgorithm, not_before_s: int) -> SigningKey:
     """Make a key pair. RSA takes tenths of a second: call it in a thread. ``kid``: RFC 7638."""
-    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-    if algorithm == "RS256":
-        key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
-    elif algorithm == "ES256":
-        key = ec.generate_private_key(ec.SECP256R1())
-    else:
-        key = ed25519.Ed25519PrivateKey.generate()
+    key = _new_private_key(algorithm)
+    kid = thumbprint(_jwk(algorithm, key))
+    if kid.startswith("-"):  # one in 64; `gateway signing-keys retire` would see an option
+        return new_signing_key(algorithm, not_before_s)
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    kid = thumbprint(_jwk(algorithm, key))
     return SigningKey(kid, algorithm, pem.decode(), not_before_s)
+
+
+def _new_private_key(
+    algorithm: SigningAlgorithm,
+) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+    if algorithm == "RS256":
+        return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    if algorithm == "ES256":
+        return ec.generate_private_key(ec.SECP256R1())
+    return ed25519.Ed25519PrivateKey.generate()
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:

@@ -20,6 +20,12 @@ def test_a_key_survives_being_written(algorithm: SigningAlgorithm) -> None:
     assert len(key.kid) == 43
 
 
+def test_no_kid_looks_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    kids = iter(["-one", "-two", "three"])
+    monkeypatch.setattr("gateway.identity.signing.thumbprint", lambda jwk: next(kids))
+    assert new_signing_key("EdDSA", 1).kid == "three"
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_only_what_is_public_is_published(algorithm: SigningAlgorithm) -> None:
     assert set(new_signing_key(algorithm, 1).public_jwk) <= {
