@@ -156,7 +156,10 @@ class _Processes:
 
 def _bind(base_port: int) -> dict[str, Listener]:
     ports = [base_port + offset if base_port else 0 for offset in range(len(SERVICES))]
-    return {name: bind(name, "127.0.0.1", port) for name, port in zip(SERVICES, ports, strict=True)}
+    return {
+        name: bind(name, "127.0.0.1", port, "--port PORT")
+        for name, port in zip(SERVICES, ports, strict=True)
+    }
 
 
 def _serve(name: str, listener: Listener) -> int:

@@ -15,9 +15,12 @@ from gateway.supervisor.errors import StartError
 __all__ = ["bind", "bind_reuseport", "raise_file_limit"]
 
 
-def bind(name: str, host: str, port: int) -> Listener:
-    """Bind and listen on one socket that nobody else may share. StartError if it cannot."""
-    sock = _listen(name, host, port, reuse_port=False)
+def bind(name: str, host: str, port: int, option: str | None = None) -> Listener:
+    """Bind and listen on one socket that nobody else may share. StartError if it cannot.
+
+    ``option``: what chooses another port; by default the setting ``name``.
+    """
+    sock = _listen(name, host, port, reuse_port=False, option=option)
     return Listener(name, [sock], *sock.getsockname()[:2])
 
 
@@ -41,7 +44,9 @@ def bind_reuseport(name: str, host: str, port: int, count: int) -> Listener:
     return Listener(name, sockets, *sockets[0].getsockname()[:2])
 
 
-def _listen(name: str, host: str, port: int, *, reuse_port: bool) -> socket.socket:
+def _listen(
+    name: str, host: str, port: int, *, reuse_port: bool, option: str | None = None
+) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock: socket.socket | None = None
     try:
@@ -58,21 +63,22 @@ def _listen(name: str, host: str, port: int, *, reuse_port: bool) -> socket.sock
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise StartError(_bind_message(name, host, port, error)) from error
+        option = option or f"--set {name}=HOST:PORT"
+        raise StartError(_bind_message(name, host, port, option, error)) from error
     return sock
 
 
-def _bind_message(name: str, host: str, port: int, error: OSError) -> str:
+def _bind_message(name: str, host: str, port: int, option: str, error: OSError) -> str:
     at = f"{name}: cannot listen on {host}:{port}: {error.strerror or error}"
     if error.errno == errno.EADDRINUSE:
         return (
             f"{at}. Another process has this port: find it with `ss -ltnp 'sport = :{port}'`, "
-            f"stop it, or choose another port with --set {name}=HOST:PORT."
+            f"stop it, or choose another port with {option}."
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
             f"{at}. Ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or choose a port above "
-            f"with --set {name}=HOST:PORT."
+            f"with {option}."
         )
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return f"{at}. No interface here has this address: `ip address` lists those that exist."

@@ -25,6 +25,14 @@ def test_a_port_that_is_shared_by_others_is_refused() -> None:
     bind_reuseport("server.http", "127.0.0.1", first.port, 2).close()
 
 
+def test_what_chooses_another_port_is_said() -> None:
+    first = bind("vod", "127.0.0.1", 0)
+    for option, remedy in ((None, "--set vod=HOST:PORT"), ("--port PORT", "--port PORT")):
+        with pytest.raises(StartError, match=f"choose another port with {remedy}"):
+            bind("vod", "127.0.0.1", first.port, option)
+    first.close()
+
+
 def test_an_ipv6_address_is_written_with_brackets() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 on this machine")
