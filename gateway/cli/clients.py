@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.desk import at_desk, every, json_option, print_once, print_rows, scopes_of
+from gateway.cli.desk import SCOPES, at_desk, every, json_option, print_once, print_rows
 from gateway.cli.options import config_options
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def clients() -> None:
 
 @clients.command()
 @click.argument("name")
-@click.option("--scopes", default="", metavar="A,B", help="What the client may do.")
+@click.option("--scopes", type=SCOPES, default="", metavar="A,B", help="What the client may do.")
 @click.option("--rate-limit-policy", metavar="NAME", help="A stored policy.")
 @json_option
 @config_options
 def create(
     name: str,
-    scopes: str,
+    scopes: tuple[str, ...],
     rate_limit_policy: str | None,
     as_json: bool,
     config_file: Path | None,
@@ -47,9 +47,8 @@ def create(
     """
     from gateway.administration.clients import create_client
 
-    names = scopes_of(scopes)
     view, secret = at_desk(
-        config_file, settings, lambda desk: create_client(desk, name, names, rate_limit_policy)
+        config_file, settings, lambda desk: create_client(desk, name, scopes, rate_limit_policy)
     )
     if not as_json:
         click.echo(f"{view.name}: {view.id}", err=True)
@@ -96,9 +95,11 @@ def enable(name: str, config_file: Path | None, settings: dict[str, str]) -> Non
 
 @clients.command()
 @click.argument("name")
-@click.argument("scopes", metavar="A,B")
+@click.argument("scopes", type=SCOPES, metavar="A,B")
 @config_options
-def scopes(name: str, scopes: str, config_file: Path | None, settings: dict[str, str]) -> None:
+def scopes(
+    name: str, scopes: tuple[str, ...], config_file: Path | None, settings: dict[str, str]
+) -> None:
     """Replace what a client and its keys may do.
 
     The client goes by name or id; "" takes everything away.
@@ -106,7 +107,7 @@ def scopes(name: str, scopes: str, config_file: Path | None, settings: dict[str,
     \b
     Exit codes: 0 replaced, 1 not possible (there is no such client), 2 usage.
     """
-    view = _change(name, config_file, settings, scopes=scopes_of(scopes))
+    view = _change(name, config_file, settings, scopes=scopes)
     click.echo(f"{view.name}: {','.join(view.scopes) or '-'}")
 
 

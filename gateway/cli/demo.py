@@ -5,6 +5,7 @@ import sys
 import click
 
 from gateway.cli.exits import Exit
+from gateway.cli.options import ADDRESS, WORKERS
 
 
 @click.command()
@@ -17,10 +18,16 @@ from gateway.cli.exits import Exit
     metavar="PORT",
     help="Port of the first service, the others follow; 0 takes free ones.  [default: 0]",
 )
-@click.option("--http", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
-@click.option("--admin", default="127.0.0.1:8001", show_default=True, metavar="HOST:PORT")
-@click.option("--status", default="127.0.0.1:8007", show_default=True, metavar="HOST:PORT")
-@click.option("--workers", default="auto", show_default=True, metavar="N|auto")
+@click.option(
+    "--http", default="127.0.0.1:8000", show_default=True, type=ADDRESS, metavar="HOST:PORT"
+)
+@click.option(
+    "--admin", default="127.0.0.1:8001", show_default=True, type=ADDRESS, metavar="HOST:PORT"
+)
+@click.option(
+    "--status", default="127.0.0.1:8007", show_default=True, type=ADDRESS, metavar="HOST:PORT"
+)
+@click.option("--workers", default="auto", show_default=True, type=WORKERS, metavar="N|auto")
 def demo(
     with_gateway: bool, base_port: int, http: str, admin: str, status: str, workers: str
 ) -> None:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIFETIME",
+    "SCOPES",
     "at_desk",
     "every",
     "json_option",
     "parse_lifetime",
     "print_once",
     "print_rows",
-    "scopes_of",
 ]
 
 Result = TypeVar("Result")
@@ -66,9 +66,26 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="As JSON.")(command)
 
 
-def scopes_of(text: str) -> tuple[str, ...]:
+class Scopes(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
     """``read,write`` → names."""
-    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+    name = "scopes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The rule for one scope is that of the configuration."""
+        if isinstance(value, tuple):
+            return value
+        from gateway.config.routes import parse_scope
+
+        try:
+            return tuple(parse_scope(part.strip()) for part in value.split(",") if part.strip())
+        except ValueError as error:
+            self.fail(f"{error}; between several there are commas", param, ctx)
+
+
+SCOPES = Scopes()
 
 
 class Lifetime(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2

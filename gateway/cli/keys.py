@@ -8,13 +8,13 @@ import click
 
 from gateway.cli.desk import (
     LIFETIME,
+    SCOPES,
     at_desk,
     every,
     json_option,
     parse_lifetime,
     print_once,
     print_rows,
-    scopes_of,
 )
 from gateway.cli.options import config_options
 
@@ -41,7 +41,7 @@ def keys() -> None:
 @keys.command()
 @click.option("--owner", required=True, metavar="EMAIL", help="Whose key it is.")
 @click.option("--client", metavar="NAME", help="The client that it is for, by name or id.")
-@click.option("--scopes", default="", metavar="A,B",
+@click.option("--scopes", type=SCOPES, default="", metavar="A,B",
               help="Count as far as owner and client have them.")  # fmt: skip
 @click.option("--name", default="", help="What it is for.")
 @click.option("--expires", type=LIFETIME, help="After this time it ends; by default never.")
@@ -51,7 +51,7 @@ def keys() -> None:
 def create(
     owner: str,
     client: str | None,
-    scopes: str,
+    scopes: tuple[str, ...],
     name: str,
     expires: timedelta | None,
     rate_limit_policy: str | None,
@@ -73,7 +73,7 @@ def create(
             desk,
             owner,
             name=name,
-            scopes=scopes_of(scopes),
+            scopes=scopes,
             expires=parse_lifetime(expires),
             rate_limit_policy=rate_limit_policy,
             client=client,

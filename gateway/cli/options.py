@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -24,6 +25,28 @@ gateway: no configuration file.
   or see a running example: gateway demo --with-gateway"""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """What a parser of the configuration takes. It stays text, which goes into one."""
+
+    def __init__(self, name: str, parser: str) -> None:
+        """``parser``: ``module:function``, imported when there is something to parse."""
+        self.name = name
+        self._parser = parser
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it is."""
+        module, _, function = self._parser.partition(":")
+        try:
+            getattr(import_module(module), function)(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+ADDRESS = Parsed("HOST:PORT", "gateway.config.addresses:parse_address")
+WORKERS = Parsed("N|auto", "gateway.config.values:parse_workers")
 
 
 def _parse_settings(

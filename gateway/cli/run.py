@@ -6,11 +6,19 @@ from pathlib import Path
 import click
 
 from gateway.cli.exits import Exit
-from gateway.cli.options import config_options, exit_with_problems, file_or_exit
+from gateway.cli.options import (
+    ADDRESS,
+    WORKERS,
+    Parsed,
+    config_options,
+    exit_with_problems,
+    file_or_exit,
+)
 
 
-def _shorthand(name: str, metavar: str, text: str) -> click.Option:
-    return click.Option([f"--{name}"], metavar=metavar, help=f"{text} Sets server.{name}.")
+def _shorthand(name: str, kind: Parsed, text: str) -> click.Option:
+    help_text = f"{text} Sets server.{name}."
+    return click.Option([f"--{name}"], type=kind, metavar=kind.name, help=help_text)
 
 
 @click.command()
@@ -55,8 +63,8 @@ def run(
 
 
 run.params += [
-    _shorthand("http", "HOST:PORT", "Where clients connect."),
-    _shorthand("admin", "HOST:PORT", "Where the admin API is served."),
-    _shorthand("status", "HOST:PORT", "Where health and metrics are served."),
-    _shorthand("workers", "N|auto", "Number of worker processes."),
+    _shorthand("http", ADDRESS, "Where clients connect."),
+    _shorthand("admin", ADDRESS, "Where the admin API is served."),
+    _shorthand("status", ADDRESS, "Where health and metrics are served."),
+    _shorthand("workers", WORKERS, "Number of worker processes."),
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.desk import at_desk, every, json_option, print_rows, scopes_of
+from gateway.cli.desk import SCOPES, at_desk, every, json_option, print_rows
 from gateway.cli.exits import Exit
 from gateway.cli.options import config_options, load_or_exit
 
@@ -33,13 +33,13 @@ def users() -> None:
 
 @users.command()
 @click.argument("email")
-@click.option("--scopes", default="", metavar="A,B", help="What the user may do.")
+@click.option("--scopes", type=SCOPES, default="", metavar="A,B", help="What the user may do.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @json_option
 @config_options
 def create(
     email: str,
-    scopes: str,
+    scopes: tuple[str, ...],
     password_stdin: bool,
     as_json: bool,
     config_file: Path | None,
@@ -62,8 +62,7 @@ def create(
         sys.exit(Exit.FAILED)
     hashed = asyncio.run(passwords.hash(password))
     passwords.close()
-    names = scopes_of(scopes)
-    user = at_desk(config_file, settings, lambda desk: create_user(desk, email, hashed, names))
+    user = at_desk(config_file, settings, lambda desk: create_user(desk, email, hashed, scopes))
     print_rows([user], COLUMNS, as_json)
 
 
@@ -105,9 +104,11 @@ def enable(email: str, config_file: Path | None, settings: dict[str, str]) -> No
 
 @users.command()
 @click.argument("email")
-@click.argument("scopes", metavar="A,B")
+@click.argument("scopes", type=SCOPES, metavar="A,B")
 @config_options
-def scopes(email: str, scopes: str, config_file: Path | None, settings: dict[str, str]) -> None:
+def scopes(
+    email: str, scopes: tuple[str, ...], config_file: Path | None, settings: dict[str, str]
+) -> None:
     """Replace what a user may do; "" takes everything away.
 
     Keys follow within two seconds, access tokens when they are refreshed.
@@ -117,8 +118,7 @@ def scopes(email: str, scopes: str, config_file: Path | None, settings: dict[str
     """
     from gateway.administration.users import change_user
 
-    names = scopes_of(scopes)
-    user = at_desk(config_file, settings, lambda desk: change_user(desk, email, scopes=names))
+    user = at_desk(config_file, settings, lambda desk: change_user(desk, email, scopes=scopes))
     click.echo(f"{user.email}: {','.join(user.scopes) or '-'}")
 
 

@@ -22,6 +22,7 @@ from gateway.administration.registration import (
     parse_instance_url,
 )
 from gateway.administration.views import AdminTokenView, ClientView, KeyView, Role
+from gateway.config.routes import parse_scope
 from gateway.config.services import MAX_WEIGHT
 from gateway.config.values import parse_name, parse_zone
 from gateway.store.emails import normalise_email
@@ -72,15 +73,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-def _check_scope(scope: str) -> str:
-    if not scope or len(scope) > 128 or any(not "!" <= char <= "~" for char in scope):
-        raise ValueError("is not a scope: up to 128 visible ASCII characters without spaces")
-    if '"' in scope or "\\" in scope:  # RFC 6749 appendix A.4
-        raise ValueError('is not a scope: " and \\ are not allowed')
-    return scope
-
-
-Scope = Annotated[str, AfterValidator(_check_scope)]
+Scope = Annotated[str, AfterValidator(parse_scope)]
 Scopes = Annotated[tuple[Scope, ...], Field(max_length=256)]
 Email = Annotated[str, AfterValidator(normalise_email)]
 Label = Annotated[str, Len(1, 128)]
