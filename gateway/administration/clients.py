@@ -41,7 +41,7 @@ async def create_client(
 ) -> tuple[ClientView, str]:
     """Add a client; returns it and its secret, now and never again. Conflict, NotFound."""
     secret = _new_secret()
-    async with desk.store.transaction():
+    async with desk.adding(f"a client {name}"):
         client = await desk.store.clients.create(
             name,
             secret_hash(secret),

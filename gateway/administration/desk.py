@@ -1,11 +1,13 @@
 """Where an administrator works: the store, who it is, and the clock."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from gateway.store.errors import Conflict
 from gateway.store.store import Store
 
 __all__ = ["Desk", "utc_now"]
@@ -29,6 +31,15 @@ class Desk:
     def now(self) -> datetime:
         """The time."""
         return self.clock()
+
+    @contextlib.asynccontextmanager
+    async def adding(self, what: str) -> AsyncIterator[None]:
+        """A transaction that adds something; ``Conflict`` says that `what` is there already."""
+        try:
+            async with self.store.transaction():
+                yield
+        except Conflict as error:
+            raise Conflict(f"there is {what} already") from error
 
     async def record(
         self,

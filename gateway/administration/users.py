@@ -44,7 +44,7 @@ async def create_user(
     desk: Desk, email: str, password_hash: str, scopes: Iterable[str]
 ) -> UserView:
     """Add a user. ValueError for what is no address, Conflict if it is taken."""
-    async with desk.store.transaction():
+    async with desk.adding(f"a user {email}"):
         user = await desk.store.users.create(email, password_hash, scopes, desk.now)
         await desk.record("user.create", user.email, after=user_view(user))
     return user_view(user)

@@ -69,6 +69,7 @@ def create(
         config_file,
         settings,
         lambda desk: create_admin_token(desk, name, role, parse_lifetime(expires), service),
+        makes_store=True,
     )
     print_once(view, "token", text, as_json)
 

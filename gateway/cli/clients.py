@@ -48,7 +48,10 @@ def create(
     from gateway.administration.clients import create_client
 
     view, secret = at_desk(
-        config_file, settings, lambda desk: create_client(desk, name, scopes, rate_limit_policy)
+        config_file,
+        settings,
+        lambda desk: create_client(desk, name, scopes, rate_limit_policy),
+        makes_store=True,
     )
     if not as_json:
         click.echo(f"{view.name}: {view.id}", err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.desk import at_desk
+from gateway.cli.desk import at_desk, exit_without_store
 from gateway.cli.exits import Exit
 from gateway.cli.options import config_options, load_or_exit
 
@@ -39,7 +39,7 @@ def upgrade(config_file: Path | None, settings: dict[str, str]) -> None:
     async def upgraded(desk: Desk) -> str | None:  # opening has done it
         return await revision_of(desk.store.database)
 
-    click.echo(f"up to date: revision {at_desk(config_file, settings, upgraded)}")
+    click.echo(f"up to date: revision {at_desk(config_file, settings, upgraded, makes_store=True)}")
 
 
 @db.command()
@@ -58,18 +58,18 @@ def current(config_file: Path | None, settings: dict[str, str]) -> None:
     try:
         revision = asyncio.run(_revision(url))
     except StoreUnavailable as error:
-        click.echo(f"gateway: {error}", err=True)
-        sys.exit(Exit.FAILED)
+        exit_without_store(url, error)
     state = "up to date" if revision == HEAD else f"this gateway needs {HEAD}"
     click.echo(f"{masked_url(url)}: revision {revision or 'none'}, {state}")
     sys.exit(Exit.OK if revision == HEAD else Exit.FAILED)
 
 
 async def _revision(url: str) -> str | None:
+    from gateway.config.store import sqlite_file
     from gateway.store.database import Database
     from gateway.store.migrate import current as revision_of
 
-    if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:///")).exists():
+    if (file := sqlite_file(url)) is not None and not file.exists():
         return None  # to look would make the file
     database = Database(url)
     try:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -26,6 +26,7 @@ __all__ = [
     "SCOPES",
     "at_desk",
     "every",
+    "exit_without_store",
     "json_option",
     "parse_lifetime",
     "print_once",
@@ -43,11 +44,17 @@ def at_desk(
     config_file: Path | None,
     settings: dict[str, str],
     act: "Callable[[Desk], Awaitable[Result]]",
+    makes_store: bool = False,
 ) -> Result:
-    """Do something with the configured store; what goes wrong is one line and exit code 1."""
+    """Do something with the configured store; what goes wrong is one line and exit code 1.
+
+    `makes_store`: a file of SQLite is made if there is none.
+    """
     url = load_or_exit(config_file, settings).config.store.url
+    if not makes_store:
+        _require_file(url)
     from gateway.administration.desk import Desk
-    from gateway.store.errors import StoreError
+    from gateway.store.errors import StoreError, StoreUnavailable
     from gateway.store.store import Store
 
     async def work() -> Result:
@@ -56,9 +63,33 @@ def at_desk(
 
     try:
         return asyncio.run(work())
+    except StoreUnavailable as error:
+        exit_without_store(url, error)
     except (StoreError, ValueError) as error:
         click.echo(f"gateway: {error}", err=True)
         sys.exit(Exit.FAILED)
+
+
+def exit_without_store(url: str, error: Exception) -> NoReturn:
+    """Say which store cannot be used, and why."""
+    from gateway.config.store import masked_url
+
+    click.echo(f"gateway: the store {masked_url(url)} cannot be used: {error}", err=True)
+    sys.exit(Exit.FAILED)
+
+
+def _require_file(url: str) -> None:
+    """To look at nothing must not make a database of nothing, perhaps in the wrong directory."""
+    from gateway.config.store import sqlite_file
+
+    if (file := sqlite_file(url)) is None or file.exists():
+        return
+    click.echo(
+        f"gateway: there is no store: {file.absolute()} does not exist. `gateway run` makes it, or "
+        "`gateway db upgrade`; if it is elsewhere, name it: -c FILE or --set store.url=URL",
+        err=True,
+    )
+    sys.exit(Exit.FAILED)
 
 
 def json_option(command: Command) -> Command:

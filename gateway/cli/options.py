@@ -28,7 +28,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
-    """What a parser of the configuration takes. It stays text, which goes into one."""
+    """What a parser of ours takes. It stays text, for whoever parses it next."""
 
     def __init__(self, name: str, parser: str) -> None:
         """``parser``: ``module:function``, imported when there is something to parse."""
@@ -46,6 +46,7 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
 
 ADDRESS = Parsed("HOST:PORT", "gateway.config.addresses:parse_address")
+EMAIL = Parsed("EMAIL", "gateway.store.emails:normalise_email")
 WORKERS = Parsed("N|auto", "gateway.config.values:parse_workers")
 
 

@@ -60,7 +60,9 @@ def register(
         registration = checked(service, url, weight, zone, ttl_s=ttl_s)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    view = at_desk(config_file, settings, lambda desk: register_instance(desk, registration))
+    view = at_desk(
+        config_file, settings, lambda desk: register_instance(desk, registration), makes_store=True
+    )
     click.echo(view.id)
 
 

@@ -40,7 +40,9 @@ def rotate(config_file: Path | None, settings: dict[str, str]) -> None:
     auth = load_or_exit(config_file, settings).config.auth
     from gateway.administration.signing_keys import rotate_signing_key
 
-    view = at_desk(config_file, settings, lambda desk: rotate_signing_key(desk, auth))
+    view = at_desk(
+        config_file, settings, lambda desk: rotate_signing_key(desk, auth), makes_store=True
+    )
     print_rows([view], COLUMNS, as_json=False)
 
 

@@ -9,7 +9,7 @@ import click
 
 from gateway.cli.desk import SCOPES, at_desk, every, json_option, print_rows
 from gateway.cli.exits import Exit
-from gateway.cli.options import config_options, load_or_exit
+from gateway.cli.options import EMAIL, config_options, load_or_exit
 
 if TYPE_CHECKING:
     from gateway.administration.desk import Desk
@@ -32,7 +32,7 @@ def users() -> None:
 
 
 @users.command()
-@click.argument("email")
+@click.argument("email", type=EMAIL)
 @click.option("--scopes", type=SCOPES, default="", metavar="A,B", help="What the user may do.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @json_option
@@ -62,7 +62,12 @@ def create(
         sys.exit(Exit.FAILED)
     hashed = asyncio.run(passwords.hash(password))
     passwords.close()
-    user = at_desk(config_file, settings, lambda desk: create_user(desk, email, hashed, scopes))
+    user = at_desk(
+        config_file,
+        settings,
+        lambda desk: create_user(desk, email, hashed, scopes),
+        makes_store=True,
+    )
     print_rows([user], COLUMNS, as_json)
 
 

@@ -1,5 +1,6 @@
 """The ``store`` section: where users, keys, sessions and stored routes are kept."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -44,6 +45,12 @@ def _check_sqlite(parts: SplitResult) -> None:
         raise ValueError("a sqlite URL has no query or fragment")
     if parts.path in ("", "/", "/:memory:"):
         raise ValueError("needs a file: a database in memory would be gone with its process")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The database's file; None for PostgreSQL."""
+    prefix = "sqlite:///"
+    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
 
 
 def masked_url(url: str) -> str:

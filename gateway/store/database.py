@@ -1,10 +1,12 @@
 """The connection to SQLite or PostgreSQL: transactions, their errors, and the change counter."""
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -147,6 +149,11 @@ def _sqlite(url: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def probe(dialect: object, record: object, arguments: Any, options: object) -> None:
+        folder = Path(arguments[0]).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                errno.ENOENT, f"the directory {folder} does not exist; make it, or change store.url"
+            )
         # For its owner alone: it holds private keys. SQLite gives the log beside it the same mode.
         # One that exists is not opened: to close it would let go of SQLite's locks (POSIX, fcntl).
         with contextlib.suppress(OSError):  # what is wrong with the place, SQLite says
@@ -209,6 +216,8 @@ def _reason(error: BaseException) -> str:
     cause = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     if isinstance(cause, TimeoutError) or isinstance(cause.__cause__, TimeoutError):
         return "no answer in time"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror  # without a number, which says nothing
     if isinstance(cause, sqlite3.Error | OSError):
         return str(cause) or type(cause).__name__
     return str(cause).partition("\n")[0].rpartition(">: ")[2] or type(cause).__name__

@@ -15,5 +15,6 @@ def normalise_email(text: str) -> str:
     """Lower case, NFC, without blanks around it. ValueError if it is no address."""
     email = unicodedata.normalize("NFC", text.strip()).lower()
     if len(email) > MAX_LENGTH or not _EMAIL.fullmatch(email):
-        raise ValueError("is not an email address")
+        shown = text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
+        raise ValueError(f"{shown!r} is not an email address, such as ann@example.org")
     return email

@@ -163,7 +163,7 @@ def test_a_store_that_cannot_be_made_stops_nothing(
     )
     instance.start(data_plane="real")
     assert statuses(instance, "/", 2) == {200}
-    instance.wait_for_log("unable to open database file")
+    instance.wait_for_log("none does not exist; make it")
     assert store_up(instance) == 0
     (tmp_path / "none").mkdir()
     assert instance.admin_token()

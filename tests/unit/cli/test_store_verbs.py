@@ -1,6 +1,7 @@
 """db, users, keys, clients, signing-keys, admin-tokens: on a store in the directory."""
 
 import json
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -46,7 +47,52 @@ def test_a_store_that_cannot_be_opened_is_one_line(gateway: Run, verb: tuple[str
     Path("gateway.db").mkdir()
     done = gateway(*verb)
     assert done.exit_code == 1
-    assert done.stderr == "gateway: unable to open database file\n"
+    assert done.stderr == (
+        "gateway: the store sqlite:///gateway.db cannot be used: unable to open database file\n"
+    )
+
+
+@pytest.mark.parametrize("verb", [("db", "current"), ("db", "upgrade"), ("users", "list")])
+def test_a_database_that_does_not_answer_is_named(gateway: Run, verb: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    url = f"postgresql://me:secret@127.0.0.1:{port}/gateway"
+    done = gateway(*verb, "--set", f"store.url={url}")
+    assert done.exit_code == 1
+    named = url.replace("secret", "***")
+    assert done.stderr.startswith(f"gateway: the store {named} cannot be used: Connect call failed")
+
+
+def test_a_directory_that_is_missing_is_named(gateway: Run) -> None:
+    done = gateway("db", "upgrade", "--set", "store.url=sqlite:///data/gateway.db")
+    assert done.exit_code == 1
+    assert done.stderr.endswith(
+        f"the directory {Path('data').absolute()} does not exist; make it, or change store.url\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("users", "list"),
+        ("users", "disable", "ann@example.org"),
+        ("keys", "list"),
+        ("keys", "create", "--owner", "ann@example.org"),
+        ("clients", "list"),
+        ("registry", "list"),
+        ("signing-keys", "list"),
+        ("admin-tokens", "list"),
+    ],
+)
+def test_where_there_is_no_store_none_is_made(gateway: Run, verb: tuple[str, ...]) -> None:
+    done = gateway(*verb)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"gateway: there is no store: {Path('gateway.db').absolute()} does not exist. "
+        "`gateway run` makes it, or `gateway db upgrade`; "
+        "if it is elsewhere, name it: -c FILE or --set store.url=URL\n"
+    )
+    assert not Path("gateway.db").exists()
 
 
 def test_users(ann: Run) -> None:
@@ -68,16 +114,18 @@ def test_users(ann: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("email", "password", "complaint"),
+    ("email", "password", "code", "complaint"),
     [
-        ("ann@example.org", PASSWORD, "exists"),
-        ("nobody", PASSWORD, "is not an email address"),
-        ("bob@example.org", "short", "the password must have at least 8 characters"),
+        ("Ann@example.org", PASSWORD, 1, "gateway: there is a user Ann@example.org already\n"),
+        ("nobody", PASSWORD, 2, "'nobody' is not an email address"),
+        ("bob@example.org", "short", 1, "the password must have at least 8 characters"),
     ],
 )
-def test_users_that_are_not_added(ann: Run, email: str, password: str, complaint: str) -> None:
+def test_users_that_are_not_added(
+    ann: Run, email: str, password: str, code: int, complaint: str
+) -> None:
     done = with_input(f"{password}\n", "users", "create", email, "--password-stdin")
-    assert done.exit_code == 1
+    assert done.exit_code == code
     assert complaint in done.stderr
     assert password not in done.output
 
@@ -129,7 +177,7 @@ def test_clients(gateway: Run) -> None:
     assert made.stdout.startswith("gwc_")
     assert made.stderr.startswith("shop: ")
     again = gateway("clients", "create", "shop")
-    assert again.exit_code == 1
+    assert (again.exit_code, again.stderr) == (1, "gateway: there is a client shop already\n")
     other = json.loads(gateway("clients", "create", "other", "--json").stdout)
     assert other["secret"].startswith("gwc_")
     assert gateway("clients", "disable", "shop").stdout == "shop: disabled\n"

@@ -100,7 +100,7 @@ async def test_all_that_is_wrong_is_listed_without_its_value(admin: Admin) -> No
     assert code_of(answer) == (422, "invalid")
     problems = {row["field"]: row["problem"] for row in answer.json()["problems"]}
     assert problems.keys() == {"email", "password", "scopes[0]", "role"}
-    assert problems["email"] == "is not an email address"
+    assert problems["email"] == "'nobody' is not an email address, such as ann@example.org"
     assert problems["role"] == "there is no such field"
     assert "12345" not in answer.text
 
