@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gateway.cli.exits import Exit
-from gateway.cli.options import config_options, load_or_exit
+from gateway.cli.options import config_options
 
 RUN_DIR = "server.run_dir"
 RUN_DIR_VARIABLE = "GATEWAY_SERVER__RUN_DIR"
@@ -109,10 +109,18 @@ def _ask(command: str, config_file: Path | None, settings: Mapping[str, str]) ->
 
 
 def _run_dir(config_file: Path | None, settings: Mapping[str, str]) -> Path:
-    """Where the instance is. The file is only read if flag and environment do not say."""
+    """Where the instance is, also when the file has been broken since it started."""
     if named := settings.get(RUN_DIR) or os.environ.get(RUN_DIR_VARIABLE):
         return Path(named)
-    return Path(load_or_exit(config_file, settings).config.server.run_dir)
+    from gateway.config import ConfigError
+    from gateway.config.load import find_run_dir
+
+    try:
+        return find_run_dir(config_file, settings)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        click.echo(f"gateway: where does it run? Name the directory: --set {RUN_DIR}=DIR", err=True)
+        sys.exit(Exit.FAILED)
 
 
 def _status_lines(document: Mapping[str, Any]) -> list[str]:

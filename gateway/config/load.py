@@ -89,19 +89,48 @@ def load(
     environ = os.environ if environ is None else environ
     file = find_file(path, environ)
     problems: list[Problem] = []
-    root = Node({}, Place("default")) if file is None else _read(file, problems)
-    if root.value is None:
-        root.value = {}
-    interpolate(root, environ, problems)
-    if isinstance(root.value, dict):
-        overlay_environment(root, environ, problems)
-        overlay_flags(root, overrides or {}, problems)
+    root = _merged(file, overrides or {}, environ, problems)
     config = _validate(root, problems)
     if config is None:
         raise ConfigError(problems)
     sources: dict[Path, Place] = {}
     _collect_sources(root, (), sources)
     return Loaded(config, sources, file)
+
+
+def find_run_dir(path: FilePath | None, overrides: Mapping[str, str]) -> FilePath:
+    """``server.run_dir``, whatever else is wrong: who looks for an instance needs nothing more.
+
+    Raises `ConfigError` with every problem if it cannot be known.
+    """
+    problems: list[Problem] = []
+    root = _merged(find_file(path, os.environ), overrides, os.environ, problems)
+    doubtful = any(problem.path in ("", "server", "server.run_dir") for problem in problems)
+    data = root.plain()
+    server = None
+    if isinstance(data, dict) and not doubtful:
+        server = _salvage(Server, data.get("server"), frozenset({"run_dir"}))
+    if server is None:
+        _validate(root, problems)
+        raise ConfigError(problems)
+    return FilePath(server.run_dir)
+
+
+def _merged(
+    file: FilePath | None,
+    overrides: Mapping[str, str],
+    environ: Mapping[str, str],
+    problems: list[Problem],
+) -> Node:
+    """The file under the environment and the flags, not yet validated."""
+    root = Node({}, Place("default")) if file is None else _read(file, problems)
+    if root.value is None:
+        root.value = {}
+    interpolate(root, environ, problems)
+    if isinstance(root.value, dict):
+        overlay_environment(root, environ, problems)
+        overlay_flags(root, overrides, problems)
+    return root
 
 
 def _read(file: FilePath, problems: list[Problem]) -> Node:
