@@ -152,8 +152,14 @@ class Dispatcher:
         """The node does not answer, or not in time."""
         if not self.lane.away:
             self.lane.away = True
-            self._on_change(str(error) or type(error).__name__)
+            self._on_change(str(error) or self._unnamed(error))
         self._leave()
+
+    def _unnamed(self, error: Exception) -> str:
+        """Of asyncio's deadlines."""
+        if isinstance(error, TimeoutError):
+            return f"no answer in time (state.limit_timeout: {1000 * self._wait_s:.0f} ms)"
+        return type(error).__name__
 
     def report(self) -> None:
         """Raise the counters by what has happened since the last time: not one by one, it costs."""

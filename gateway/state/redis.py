@@ -118,11 +118,11 @@ class RedisState:
                 return await operation()
         except ResponseError as error:  # Redis is there, and will not do this
             self.failures += 1
-            raise StateUnavailable(f"Redis: {_reason(error)}") from None
+            raise StateUnavailable(f"Redis: {self._reason(error)}") from None
         except FAILURES as error:
             self._paused_until = time.monotonic() + PAUSE_S
             self.failures += 1
-            raise StateUnavailable(f"Redis: {_reason(error)}") from None
+            raise StateUnavailable(f"Redis: {self._reason(error)}") from None
 
     # --- revocations -------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class RedisState:
                     answer = await self._reader.xread({STREAM: position}, BATCH, BLOCK_MS)
             except FAILURES as error:
                 position = ""
-                self._set_informed(False, _reason(error))
+                self._set_informed(False, self._reason(error))
                 await asyncio.sleep(RETRY_S)
                 continue
             for _, entries in answer or ():
@@ -219,6 +219,11 @@ class RedisState:
             pipeline.xadd(STREAM, fields | {"until": each.until_s}, minid=oldest)
         await pipeline.execute()
 
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError) and not str(error):  # asyncio's: it says nothing else
+            return f"no answer in time (state.timeout: {1000 * self._timeout_s:.0f} ms)"
+        return str(error) or type(error).__name__
+
     def _set_informed(self, informed: bool, reason: str = "") -> None:
         if not informed and self.available:
             self.failures += 1
@@ -255,7 +260,3 @@ def _end_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__

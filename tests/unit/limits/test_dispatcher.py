@@ -116,3 +116,11 @@ async def test_an_answer_to_the_probe_that_nobody_foresaw_ends_nothing(
     dispatcher._probe = sign
     await until(lambda: not store.away)
     assert not any(task.done() for task in store._tasks)
+
+
+async def test_the_log_says_what_was_waited_for(
+    make_store: Callable[..., LimitStore], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = make_store("70ms")
+    store._dispatchers[0].lose(TimeoutError())  # as a sign of life does that is late
+    assert "share: no answer in time (state.limit_timeout: 70 ms)" in caplog.text

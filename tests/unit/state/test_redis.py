@@ -214,7 +214,7 @@ async def test_it_recovers_without_a_restart(
 
 
 async def test_a_frozen_redis_is_noticed(
-    server: RedisServer, connect: Callable[[], RedisState]
+    server: RedisServer, connect: Callable[[], RedisState], caplog: pytest.LogCaptureFixture
 ) -> None:
     state = connect()
     listener = Listener(state)
@@ -223,6 +223,7 @@ async def test_a_frozen_redis_is_noticed(
     begin = time.monotonic()
     await until(lambda: not state.available)
     assert time.monotonic() - begin < 10
+    assert "Redis is away: no answer in time (state.timeout: " in caplog.text
     server.thaw()
     await until(lambda: state.available)
     await listener.close()
