@@ -21,6 +21,7 @@ __all__ = [
     "recovery_digest",
 ]
 
+_HOST = re.compile(r"https?://(\[[^]]*\]|[^/:?#[]+)")
 STEP_S = 30
 DRIFT_STEPS = 1
 """Steps that a phone's clock may be early or late."""
@@ -48,7 +49,15 @@ def new_secret() -> str:
 
 def provisioning_uri(secret: str, account: str, issuer: str) -> str:
     """``otpauth://…``, to be shown as a QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=issuer)
+    return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=_shown(issuer))
+
+
+def _shown(issuer: str) -> str:
+    """The host of a URL. In the label a colon ends the issuer (Key Uri Format), encoded or not:
+    apps would show ``http`` beside ``//gateway.example.org:ann@example.org``.
+    """
+    host = _HOST.match(issuer)
+    return (host[1] if host else issuer).strip("[]").replace(":", "-")
 
 
 def accepted_step(secret: str, code: str, now_s: int, last_step: int) -> int | None:

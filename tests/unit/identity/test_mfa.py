@@ -1,4 +1,4 @@
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyotp
 import pytest
@@ -26,6 +26,23 @@ def test_the_uri_is_what_apps_read() -> None:
     assert parse_qs(parts.query) == {"secret": [secret], "issuer": ["Example"]}
     assert parts.path == "/Example:ann%40example.org"
     assert len(secret) == 32
+
+
+@pytest.mark.parametrize(
+    ("issuer", "shown"),
+    [
+        ("https://login.example.org", "login.example.org"),
+        ("http://127.0.0.1:8000", "127.0.0.1"),
+        ("http://[::1]:8000/a", "--1"),
+        ("urn:example:gateway", "urn-example-gateway"),
+        ("a.example.org", "a.example.org"),
+        ("http://[::1", "http-//[--1"),
+    ],
+)
+def test_the_label_holds_one_colon(issuer: str, shown: str) -> None:
+    parts = urlsplit(provisioning_uri(new_secret(), "ann@example.org", issuer))
+    assert unquote(parts.path) == f"/{shown}:ann@example.org"
+    assert parse_qs(parts.query)["issuer"] == [shown]
 
 
 def test_rfc_6238_vector() -> None:
