@@ -177,7 +177,7 @@ class Authenticator:
         self._logged += 1
         if self._logged <= LOGGED_PER_S:
             facts = {"reason": refused.reason, "issuer": refused.issuer, "peer": peer}
-            log.info("%s refused: %s", kind, refused.reason, extra=facts)
+            log.info("%s refused", kind, extra=facts)
 
 
 def _is_bound_elsewhere(caller: Caller, fingerprint: str | None) -> bool:

@@ -155,6 +155,7 @@ async def test_the_reason_is_logged_and_the_credential_is_not(
     lines = [f"{entry.getMessage()} {vars(entry)}" for entry in caplog.records]
     assert any("token_audience" in line and "10.0.0.1" in line for line in lines)
     assert any("api_key_malformed" in line for line in lines)
+    assert [entry.getMessage() for entry in caplog.records] == ["jwt refused", "api_key refused"]
     assert not any(token.decode()[-40:] in line or KEY.text[20:40] in line for line in lines)
 
 
