@@ -83,18 +83,28 @@ def _flatten(config: Config) -> _Flat:
     flat.add(data["store"], "store")
     flat.add(data["state"], "state")
     flat.add(data["auth"], "auth")
+    flat.add(data["rate_limits"], "rate_limits")
     for name, service in data["services"].items():
         path = f"services.{name}"
-        weights = {endpoint["url"]: endpoint["weight"] for endpoint in service.pop("endpoints")}
+        endpoints = {endpoint.pop("url"): endpoint for endpoint in service.pop("endpoints")}
         found = service.get("discovery")
-        flat.services[path] = {"discovery": found} if found else {"endpoints": list(weights)}
-        flat.values |= {f"{path}.endpoints[{url}].weight": n for url, n in weights.items()}
+        flat.services[path] = {"discovery": found} if found else {"endpoints": list(endpoints)}
+        for url, endpoint in endpoints.items():
+            if not endpoint["priority"]:  # so that most that come or go are one line
+                del endpoint["priority"]
+            flat.add(endpoint, f"{path}.endpoints[{url}]")
         flat.add(service, path)
     for route in data["routes"]:
         path = f"routes[{_identity(route)}]"
-        flat.routes[path] = {"path": route["path"], "service": route["service"]}
+        flat.routes[path] = {"path": route["path"], **_answered_by(route)}
         flat.add(route, path)
     return flat
+
+
+def _answered_by(route: dict[str, Any]) -> dict[str, Any]:
+    if parts := route["split"]:
+        return {"split": [f"{part['service']} {part['weight']}" for part in parts]}
+    return {"service": route["service"]}
 
 
 def _identity(route: dict[str, Any]) -> str:

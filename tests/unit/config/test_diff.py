@@ -92,3 +92,33 @@ def test_a_change_of_any_key_shows(key: str) -> None:
     old, new = config(routes=[route]), config(routes=[route | {key: value}])
     assert len(lines(old, new)) >= 1
     assert all(f"routes[n].{key}" in line for line in lines(old, new))
+
+
+def split(*weights: int) -> Config:
+    parts = [
+        {"service": name, "weight": weight} for name, weight in zip("ab", weights, strict=True)
+    ]
+    return config(routes=[{"path": "/x", "split": parts}])
+
+
+def test_splits() -> None:
+    assert lines(config(routes=[]), split(9, 1)) == ["+ routes[/x]: {path: /x, split: [a 9, b 1]}"]
+    assert lines(split(9, 1), split(8, 2)) == [
+        "~ routes[/x].split: [{service: a, weight: 9}, {service: b, weight: 1}] → "
+        "[{service: a, weight: 8}, {service: b, weight: 2}]"
+    ]
+    alone = config(routes=[{"path": "/x", "service": "a"}])
+    assert "+ routes[/x].service: a" in lines(split(9, 1), alone)
+
+
+def test_rate_limits() -> None:
+    old, new = ({"rate_limits": {"p": {"rate": f"{rate}/s"}}} for rate in (1, 2))
+    assert "~ rate_limits.p.rate: 1/s → 2/s" in lines(config(**old), config(**new))
+    assert "+ rate_limits.p.rate: 2/s" in lines(config(), config(**new))
+
+
+def test_all_of_an_endpoint() -> None:
+    services = {"b": {"endpoints": [{"url": "http://c", "zone": "z", "priority": 1}]}}
+    found = lines(config(routes=[]), config(routes=[], services=services))
+    assert "+ services.b.endpoints[http://c].priority: 1" in found
+    assert "+ services.b.endpoints[http://c].zone: z" in found
