@@ -99,9 +99,11 @@ class Splits:
         split, share = route["split"], self._instance.segment.share
         names = [self._service(part) for part in split]
         for name in body.shares:
-            if names.count(name) != 1:
+            if name not in names:
                 there = ", ".join(names)
-                raise _invalid(f"shares.{name}", f"must be one of the parts: {there}, once")
+                raise _invalid(f"shares.{name}", f"is no part of this split; its parts are {there}")
+            if names.count(name) > 1:
+                raise _invalid(f"shares.{name}", "is several parts of this split; which is meant?")
         wanted = body.shares
         permille_of = _permille({n: value for n, value in wanted.items() if value is not None})
         fresh = [

@@ -117,7 +117,7 @@ async def test_of_two_changes_at_once_one_is_refused(split: Admin) -> None:
 @pytest.mark.parametrize(
     ("wanted", "problem"),
     [
-        ({"v9": 0.5}, "must be one of the parts: web, v2, v3, once"),
+        ({"v9": 0.5}, "is no part of this split; its parts are web, v2, v3"),
         ({"v2": 0.7, "web": 0.4}, "make 1.1 together, more than 1"),
         ({"v2": 0.5, "web": 0.4}, "make 0.9 together; who gets the rest?"),
         ({"v2": 1.5}, "less than or equal to 1"),
@@ -129,6 +129,17 @@ async def test_shares_that_make_no_sense(split: Admin, wanted: Any, problem: str
     assert code_of(answer) == (422, "invalid")
     assert problem in answer.json()["problems"][0]["problem"]
     assert split.decided == []
+
+
+async def test_a_name_that_two_parts_have(split: Admin) -> None:
+    twice = "{ service: web, weight: 1 }, { service: web, when: { header: { X-A: b } } }"
+    route = f"  - {{ path: /t, name: release, split: [ {twice} ] }}\n"
+    split.file.write_text(TEXT + route)
+    split.instance.publication = split.instance.published()
+    answer = await patch(split, web=0.5)
+    assert code_of(answer) == (422, "invalid")
+    problem = answer.json()["problems"][0]["problem"]
+    assert problem == "is several parts of this split; which is meant?"
 
 
 async def test_who_may(split: Admin) -> None:
