@@ -16,6 +16,7 @@ import uvloop
 
 from gateway.channel import ChannelProtocol, Message
 from gateway.config.state import State
+from gateway.counted import counted
 from gateway.identity.authenticator import Authenticator
 from gateway.limits.connect import connect_limits
 from gateway.telemetry import log as application_log
@@ -169,7 +170,8 @@ class _Process:
         while self._worker.connections and loop.time() < deadline and not self._leaving.is_set():
             await asyncio.sleep(DRAIN_POLL_S)
         if self._worker.exchanges:
-            log.warning("cut off at the end of the drain: %d requests", self._worker.exchanges)
+            running = counted(self._worker.exchanges, "request")
+            log.warning("cut off at the end of the drain: %s", running)
 
     async def _report(self) -> None:
         last: tuple[int, int] | None = None

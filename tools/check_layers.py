@@ -49,6 +49,7 @@ COMPILED = {
 STANDALONE = {
     "gateway/channel.py": (),
     "gateway/config": ("gateway.config", "gateway._core"),
+    "gateway/counted.py": (),
     "gateway/errors.py": (),
     "gateway/private_file.py": (),
     "gateway/state": ("gateway.state", "gateway.config"),

@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.exits import Exit
 from gateway.cli.options import config_options, file_or_exit
+from gateway.counted import counted
 
 if TYPE_CHECKING:
     from gateway.config import ConfigError
@@ -54,8 +55,7 @@ def check(file: Path | None, config_file: Path | None, settings: dict[str, str],
             _print_problems(file or config_file, error)
         else:
             click.echo(str(error), err=True)
-            count = len(error.problems)
-            click.echo(f"{count} problem{'s' if count != 1 else ''}", err=True)
+            click.echo(counted(len(error.problems), "problem"), err=True)
         sys.exit(Exit.FAILED)
     config = loaded.config
     counts = {
@@ -67,9 +67,7 @@ def check(file: Path | None, config_file: Path | None, settings: dict[str, str],
     if form == "json":
         _print_json({"ok": True, "file": name, **counts})
     else:
-        summary = ", ".join(
-            f"{count} {noun if count != 1 else noun[:-1]}" for noun, count in counts.items()
-        )
+        summary = ", ".join(counted(count, noun[:-1]) for noun, count in counts.items())
         click.echo(f"{name}: ok: {summary}")
 
 

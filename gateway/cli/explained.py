@@ -15,6 +15,7 @@ from gateway.config.plan import (
     PlannedSplitPart,
 )
 from gateway.config.values import format_duration, format_size
+from gateway.counted import counted
 
 __all__ = ["Line", "route_lines"]
 
@@ -178,7 +179,8 @@ def _failures(plan: Plan, service: PlannedService) -> Iterator[str]:
     if (outlier := service.outlier) is not None:
         yield f"outlier: left out for {format_duration(outlier.eject_for)} and longer"
     if (bulkhead := service.bulkhead) is not None:
-        yield f"bulkhead: {bulkhead.max_requests} requests, {bulkhead.max_queue} waiting"
+        requests = counted(bulkhead.max_requests, "request")
+        yield f"bulkhead: {requests}, {bulkhead.max_queue} waiting"
     if (breaker := service.breaker) is not None:
         yield (
             f"breaker: opens for {format_duration(breaker.open_for)} at "
@@ -187,9 +189,8 @@ def _failures(plan: Plan, service: PlannedService) -> Iterator[str]:
         )
     if (retries := service.retries) is not None:
         causes = ", ".join([*retries.causes, *map(str, retries.statuses)])
-        yield (
-            f"retries: {retries.attempts} attempts on {causes}; budget {_percent(retries.budget)}"
-        )
+        attempts = counted(retries.attempts, "attempt")
+        yield f"retries: {attempts} on {causes}; budget {_percent(retries.budget)}"
         if (hedge := retries.hedge) is not None:
             after = format_duration(hedge.delay)
             if hedge.quantile:

@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.exits import Exit
 from gateway.cli.options import config_options
+from gateway.counted import counted
 
 RUN_DIR = "server.run_dir"
 RUN_DIR_VARIABLE = "GATEWAY_SERVER__RUN_DIR"
@@ -148,7 +149,7 @@ def _service_lines(service: Mapping[str, Any]) -> list[str]:
     """A line for the service, and one for each endpoint that gets no requests."""
     endpoints = service["endpoints"]
     usable = sum(endpoint["usable"] for endpoint in endpoints)
-    text = f"service    {service['name']}  {usable} of {len(endpoints)} endpoints usable"
+    text = f"service    {service['name']}  {usable} of {counted(len(endpoints), 'endpoint')} usable"
     if service["breaker"]:
         text += f"  circuit breaker {service['breaker']['state'].replace('_', ' ')}"
     lines = [text]
@@ -175,7 +176,7 @@ def _discovered_lines(service: Mapping[str, Any]) -> list[str]:
     age = "never confirmed" if age_s is None else f"confirmed {age_s:.0f} s ago"
     lines = [
         f"{service['service']}  from {service['source']}  {service['state']}  "
-        f"{len(endpoints)} endpoints, {age}"
+        f"{counted(len(endpoints), 'endpoint')}, {age}"
     ]
     lines += [f"  {each['url']}  weight {each['weight']}" for each in endpoints[:MAX_ENDPOINTS]]
     if len(endpoints) > MAX_ENDPOINTS:

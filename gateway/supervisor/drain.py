@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from gateway.counted import counted
 from gateway.supervisor.children import Child
 from gateway.supervisor.commands import Reply
 
@@ -64,7 +65,7 @@ class Drain:
         exchanges = sum(worker.exchanges for worker in running)
         left_s = max(0.0, self._deadline - now)
         return (
-            f"waiting for {exchanges} requests in {len(running)} workers, "
+            f"waiting for {counted(exchanges, 'request')} in {counted(len(running), 'worker')}, "
             f"at most {left_s:.0f} s more"
         )
 

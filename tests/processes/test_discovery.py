@@ -151,7 +151,7 @@ def test_status_and_admin_show_endpoints_source_and_age(
     url = f"http://127.0.0.1:{upstreams[0].address[1]}"
     eventually(lambda: discovering.status()["discovery"], "a report to the supervisor")
     shown = discovering.verb("status").stdout
-    assert "web  from dns SRV web.test  ok  1 endpoints, confirmed" in shown
+    assert "web  from dns SRV web.test  ok  1 endpoint, confirmed" in shown
     assert f"  {url}  weight 1\n" in shown
     service, *_ = discovering.admin("GET", "/services")[1]["items"]
     assert service["discovery"]["state"] == "ok"

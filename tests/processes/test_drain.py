@@ -108,14 +108,14 @@ def test_what_does_not_finish_is_cut_off_at_the_timeout(
     assert instance.wait() == 0
     assert 0.9 < time.monotonic() - began < 15
     assert request.result() is None
-    assert "cut off at the end of the drain: 1 requests" in instance.log()
+    assert "cut off at the end of the drain: 1 request" in instance.log()
 
 
 def test_the_verb_drain_shows_progress_and_returns_when_all_is_gone(instance: Instance) -> None:
     request = SlowRequest(instance, 2)
     done = instance.verb("drain")
     assert done.returncode == 0
-    assert "waiting for 1 requests in" in done.stderr
+    assert "waiting for 1 request in" in done.stderr
     assert done.stdout == "drained and stopped\n"
     assert instance.wait() == 0
     assert request.result() == 200

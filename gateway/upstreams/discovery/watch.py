@@ -142,7 +142,7 @@ class Watch:
 
     def _tell(self, found: EndpointSet) -> None:
         log.info(
-            "%s: %d endpoints, %d new, %d gone",
+            "%s: endpoints: %d, %d new, %d gone",
             self.service, len(found), len(found - self.endpoints), len(self.endpoints - found),
         )  # fmt: skip
 

@@ -85,7 +85,7 @@ async def test_a_failure_empties_nothing_and_is_told_once(
     watch, changes = await play(both(A), SourceError("x"), SourceError("x"), both(A), both(A))
     assert (watch.endpoints, changes, watch.report().failures) == (both(A), [both(A)], 2)
     assert [record.getMessage() for record in caplog.records] == [
-        "web: 1 endpoints, 1 new, 0 gone",
+        "web: endpoints: 1, 1 new, 0 gone",
         "web: test: x; the 1 known before stay in use",
         "web: test: answers again",
     ]
