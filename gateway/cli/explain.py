@@ -11,6 +11,7 @@ from gateway.cli.exits import Exit
 from gateway.cli.options import config_options, exit_with_problems, load_or_exit
 
 if TYPE_CHECKING:
+    from gateway.config import Loaded
     from gateway.config.explain import Explanation, Query
     from gateway.config.plan import Plan
 
@@ -57,7 +58,8 @@ def explain(
 
     URL is a full one (http://api.example.org/identity/me?v=2) or a path; the host then comes from
     -H 'Host: …'. The answer is that of the workers' own route table, so it holds for the running
-    gateway if it has the same configuration.
+    gateway if it has the same configuration. Stored routes, services and policies count as the
+    gateway of this host has last seen them.
 
     \b
     Examples:
@@ -75,15 +77,29 @@ def explain(
     from gateway.config.table import verify
 
     try:
-        plan = verify(loaded)
+        verify(loaded)
     except ConfigError as error:
         exit_with_problems(error)
+    plan = verify(_with_stored(loaded))
     explanation = answer(plan, query)
     click.echo(f"{query.method} {url}")
     _print_decision(plan, query, explanation)
     _print_routes(plan, explanation, show_all)
     if explanation.status is not None and explanation.status >= 400:
         sys.exit(Exit.FAILED)
+
+
+def _with_stored(loaded: "Loaded") -> "Loaded":
+    """What the gateway would serve: to ask the store itself might wait for a database."""
+    from gateway.config.stored import merge
+    from gateway.control import snapshot
+
+    config = loaded.config
+    stored = snapshot.read(Path(config.server.run_dir), config.store.url)
+    merged, quarantined = merge(loaded, stored)
+    for row in quarantined:
+        click.echo(f"the stored {row.kind} {row.name} is not in force: {row.problem}", err=True)
+    return merged
 
 
 def _query(method: str, url: str, headers: list[tuple[str, str]]) -> "Query":
@@ -94,6 +110,8 @@ def _query(method: str, url: str, headers: list[tuple[str, str]]) -> "Query":
         raise click.BadParameter(f"{url!r} is neither an http URL nor a path", param_hint="URL")
     named = [value for name, value in headers if name.lower() == "host"]
     host = named[0] if named else parts["host"] or ""
+    if not host and (named or parts["host"] is not None):
+        raise click.BadParameter("the host is empty; the gateway refuses that with 400 bad_host")
     path = parts["path"] or ("/" if parts["host"] is not None else "")
     return Query(method, host, path, parts["query"] or "", headers)
 
@@ -120,7 +138,7 @@ def _print_decision(plan: "Plan", query: "Query", explanation: "Explanation") ->
     for title, text in route_lines(plan, route):
         _line(title, text)
     _line("forwards", f"{query.method} {explanation.upstream_target}")
-    _line("", f"Host: {service.host or query.host}")
+    _line("", f"Host: {service.host or query.host or '(of the endpoint)'}")
 
 
 def _print_routes(plan: "Plan", explanation: "Explanation", show_all: bool) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway._core import RouteTable, normalize_path
-from gateway.config.internal import IDENTITY_SERVICE
+from gateway.config.internal import HEALTH_METHODS, HEALTH_PATH, IDENTITY_SERVICE
 from gateway.config.plan import Plan, PlannedRoute, PlannedService
 from gateway.config.table import build_table
 
@@ -22,8 +22,6 @@ PATH_ERRORS = {
     "nul": "it holds a NUL (%00)",
 }
 """Error of the path normaliser → what is wrong with the path."""
-HEALTH = "/health"
-"""Answered before any route is looked at (`cext/stages.pyx:match`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +76,9 @@ def explain(plan: Plan, query: Query) -> Explanation:
         reason = f"the path is refused: {PATH_ERRORS.get(code, code)} ({code})"
         return replace(nothing, status=400, reason=reason)
     asked = replace(query, path=canonical.decode())
-    if asked.path == HEALTH and asked.method in ("GET", "HEAD"):
-        reason = "the gateway itself says whether it takes requests; no route is asked"
-        return replace(nothing, path=HEALTH, status=200, reason=reason)
+    if asked.path == HEALTH_PATH and asked.method in HEALTH_METHODS:
+        reason = "answered by the gateway itself, before any route"
+        return replace(nothing, path=asked.path, status=200, reason=reason)
     table = build_table(plan)
     found = table.match(asked.method, asked.host, asked.path, asked.query, list(asked.headers))
     answer = replace(nothing, path=asked.path, verdicts=_verdicts(plan, table, asked))

@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from gateway.config.stored import Stored, StoredSection
+from gateway.control import snapshot
+
 Run = Callable[..., Result]
 
 
@@ -57,12 +60,6 @@ def test_refusals_are_shown_as_what_they_are(
     assert f"  answer     {answer}\n" in result.output
 
 
-def test_health_is_answered_by_the_gateway(gateway: Run) -> None:
-    result = gateway("explain", "GET", "/health")
-    assert result.exit_code == 0
-    assert "  answer     200: the gateway itself says" in result.output
-
-
 def test_the_host_comes_from_the_url_or_the_header(gateway: Run) -> None:
     assert "host       x.org\n" in gateway("explain", "GET", "http://x.org").output
     assert "path       /\n" in gateway("explain", "GET", "http://x.org").output
@@ -71,6 +68,47 @@ def test_the_host_comes_from_the_url_or_the_header(gateway: Run) -> None:
         in gateway("explain", "GET", "http://x.org/", "-H", "host:y.org").output
     )
     assert "host       (none)\n" in gateway("explain", "GET", "/").output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["http:///a"], ["/a/b", "-H", "Host:"], ["http://x.org/a/b", "-H", "Host: "]]
+)
+def test_an_empty_host_is_told_from_none(gateway: Run, arguments: list[str]) -> None:
+    done = gateway("explain", "GET", *arguments)
+    assert done.exit_code == 2
+    assert "the gateway refuses that with 400 bad_host" in " ".join(done.stderr.split())
+
+
+def test_without_a_host_the_endpoint_sees_its_own(gateway: Run) -> None:
+    Path("b.yaml").write_text(
+        "services: {b: {endpoints: [http://b]}}\nroutes: [{path: /b, service: b}]"
+    )
+    assert gateway("explain", "GET", "/b", "-c", "b.yaml").output.count("Host: (of the endpoint)")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_gateway_answers_health_itself(gateway: Run, method: str) -> None:
+    done = gateway("explain", method, "http://x.org/a/../health")
+    assert done.exit_code == 0
+    assert "answer     200: answered by the gateway itself, before any route\n" in done.output
+    assert "404: no route" in gateway("explain", "POST", "/health").output
+
+
+def test_what_is_stored_counts(gateway: Run, tmp_path: Path) -> None:
+    stored = Stored(
+        (
+            StoredSection("service", "s", {"endpoints": ["http://s"]}),
+            StoredSection("route", "kept", {"path": "/kept", "service": "s"}),
+            StoredSection("route", "bad", {"path": "/bad", "service": "none"}),
+        )
+    )
+    snapshot.write(tmp_path, "sqlite:///gateway.db", stored)
+    done = gateway("explain", "GET", "/kept", "--set", f"server.run_dir={tmp_path}")
+    assert done.exit_code == 0, done.output
+    assert "  route      kept: the only route" in done.stdout
+    assert done.stderr.startswith("the stored route bad is not in force: service: there is no")
+    other = gateway("explain", "GET", "/kept")
+    assert "404: no route" in other.output
 
 
 def test_many_other_routes_are_summed_up(gateway: Run) -> None:
