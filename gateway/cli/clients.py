@@ -29,7 +29,7 @@ def clients() -> None:
 @clients.command()
 @click.argument("name")
 @click.option("--scopes", type=SCOPES, default="", metavar="A,B", help="What the client may do.")
-@click.option("--rate-limit-policy", metavar="NAME", help="A stored policy.")
+@click.option("--rate-limit-policy", metavar="NAME", help="Of a policy in the store.")
 @json_option
 @config_options
 def create(

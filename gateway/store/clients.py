@@ -152,7 +152,10 @@ async def _policy_id(connection: AsyncConnection, name: str | None) -> int | Non
     )
     policy_id = found.scalar_one_or_none()
     if policy_id is None:
-        raise NotFound(f"there is no stored rate limit policy {name!r}")
+        raise NotFound(
+            f"there is no stored rate limit policy {name!r}: a client is bound to a policy of the "
+            "store, which the admin API adds (POST /api/v1/policies); an API key to any name"
+        )
     return int(policy_id)
 
 

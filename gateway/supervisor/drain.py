@@ -11,8 +11,8 @@ __all__ = ["Drain"]
 GRACE_S = 2.0
 """A worker ends itself at the drain timeout; one that has not done so by then is killed."""
 CONTROL_EXIT_S = 7.0
-"""The control process holds no client's work, but counts of API keys that are not written yet. It has
-low priority: on a busy machine an import that is under way takes seconds."""
+"""The control process holds no client's work, but counts of API keys that are not written yet. It
+has low priority: on a busy machine an import that is under way takes seconds."""
 REPORT_S = 1.0
 """Between two lines of progress."""
 

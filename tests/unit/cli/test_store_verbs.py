@@ -180,6 +180,11 @@ def test_clients(gateway: Run) -> None:
     assert (again.exit_code, again.stderr) == (1, "gateway: there is a client shop already\n")
     other = json.loads(gateway("clients", "create", "other", "--json").stdout)
     assert other["secret"].startswith("gwc_")
+    unknown = gateway("clients", "create", "third", "--rate-limit-policy", "gold")
+    assert unknown.exit_code == 1
+    assert "no stored rate limit policy 'gold': a client is bound to a policy of the store" in (
+        unknown.stderr
+    )
     assert gateway("clients", "disable", "shop").stdout == "shop: disabled\n"
     rows = json.loads(gateway("clients", "list", "--json").stdout)
     assert [(row["name"], row["active"]) for row in rows] == [("other", True), ("shop", False)]
