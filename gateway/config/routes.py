@@ -240,8 +240,8 @@ class Route(Section):
     service: Text | None = None
     """The service that answers; or `split`. Beside a split, the name that limits and logs go by."""
     split: Annotated[tuple[SplitPart, ...], BeforeValidator(empty_if_none)] = ()
-    """Divides the requests between these services: a canary, or blue and green. `service` must be
-    given all the same, and gets none of them unless it is a part."""
+    """Divides the requests between these services: a canary, or blue and green. What `service`
+    names gets none of them unless it is a part."""
     split_by: RequestKey | None = None
     """What keeps a caller with one part of the split; by default each request is drawn anew."""
     canary: Canary | None = None
