@@ -4,7 +4,7 @@ Served on a Unix socket in the run_dir; workers proxy to it as to any service, s
 is always one of ours, and what it says of the client's address is believed.
 """
 
-import ipaddress
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from gateway.control.client_address import client_address
 from gateway.errors import REFUSALS
 from gateway.identity.caller import Caller
 from gateway.identity.enrolment import MfaRefusal
@@ -72,6 +73,8 @@ class _Refused(Exception):
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+log = logging.getLogger(__name__)
+
 
 class LoginApp:
     """The ASGI application, and what it counts."""
@@ -96,8 +99,8 @@ class LoginApp:
             Route(path, self._answered(path.removeprefix("/auth/"), endpoint), methods=["POST"])
             for path, endpoint in posts.items()
         ]
-        routes.append(Route("/.well-known/jwks.json", self._jwks))
-        app = Starlette(routes=routes, exception_handlers=_HANDLERS)
+        routes.append(Route("/.well-known/jwks.json", self._answered("jwks", self._jwks)))
+        app = Starlette(routes=routes, exception_handlers={HTTPException: _no_endpoint})
         app.router.redirect_slashes = False  # it would name a host and scheme that the client says
         return app
 
@@ -114,6 +117,12 @@ class LoginApp:
             except (Busy, StateUnavailable, StoreUnavailable):
                 result = "login_unavailable"
                 return _refusal(request, _Refused(result, retry_after_s=1))
+            except Exception:
+                # Not raised again: the server would close a connection on which a worker sends the
+                # next request.
+                log.exception("/auth/%s failed", operation)
+                result = "internal_error"
+                return _refusal(request, _Refused(result))
             finally:
                 key = (operation, result)
                 self.results[key] = self.results.get(key, 0) + 1
@@ -133,7 +142,10 @@ class LoginApp:
         user = await self._service().login.check(attempt)
         if isinstance(user, LoginRefusal):
             raise _Refused(user.code, user.retry_after_s)
-        return _tokens(await self._service().sessions.begin(user, _fingerprint(request)))
+        pair = await self._service().sessions.begin(user, _fingerprint(request))
+        if pair is None:  # what was checked is no longer so
+            raise _Refused("invalid_credentials")
+        return _tokens(pair)
 
     async def _refresh(self, request: Request) -> Response:
         body = await _body(request, set(), {"refreshToken"})
@@ -210,16 +222,9 @@ class LoginApp:
         return caller
 
     def _address(self, request: Request) -> str:
-        """The client's: the last one on the way that is not a trusted proxy's."""
-        way = [text.strip() for text in request.headers.get("x-forwarded-for", "").split(",")]
-        for text in reversed(way):
-            try:
-                address = ipaddress.ip_address(text)
-            except ValueError:
-                return "unknown"
-            if not any(address in network for network in self._service().trusted_proxies):
-                return text
-        return way[0]
+        """The client's."""
+        way = request.headers.get("x-forwarded-for", "")
+        return client_address(way, self._service().trusted_proxies)
 
 
 _NOT_STORED = {"cache-control": "no-store"}
@@ -265,17 +270,6 @@ async def _no_endpoint(request: Request, error: Exception) -> Response:
     answer = _refusal(request, _Refused(code))
     answer.headers.update(error.headers or {})
     return answer
-
-
-async def _fault(request: Request, error: Exception) -> Response:
-    """The server's log has the traceback."""
-    return _refusal(request, _Refused("internal_error"))
-
-
-_HANDLERS: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
-    HTTPException: _no_endpoint,
-    Exception: _fault,
-}
 
 
 async def _body(request: Request, required: set[str], optional: set[str]) -> dict[str, Any]:

@@ -7,12 +7,15 @@ Accounts that do not exist are counted like those that do: nobody learns which i
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from gateway.state.interface import State
+from gateway.store.emails import canonical
 
 __all__ = ["Limits", "Locked", "Lockout"]
 
 FIRST_DELAY_S = 0.25
+IPV6_PREFIX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,14 @@ class Lockout:
         self._state = state
 
     async def begin(self, account: str, address: str, limits: Limits) -> Locked | None:
-        """Count a try, and wait as long as it has to wait."""
+        """Count a try, and wait as long as it has to wait.
+
+        From an address that has none left no account is counted: it could lock out all of them.
+        """
+        if await self._count(_address(address), limits) > limits.address_attempts:
+            return Locked(limits.window_s)
         tries = await self._count(_account(account), limits)
-        from_there = await self._count(_address(address), limits)
-        if tries > limits.attempts or from_there > limits.address_attempts:
+        if tries > limits.attempts:
             return Locked(limits.window_s)
         doublings = tries - limits.delay_after
         if doublings >= 0:
@@ -66,8 +73,11 @@ class Lockout:
 
 def _account(name: str) -> str:
     """Hashed: whoever reads the state's keys does not learn who logs in; and of bounded length."""
-    return f"account:{hashlib.sha256(name.strip().lower().encode()).hexdigest()[:32]}"
+    return f"account:{hashlib.sha256(canonical(name).encode()).hexdigest()[:32]}"
 
 
 def _address(address: str) -> str:
+    """Of IPv6 the network: a subscriber has one, and another address of it for each try."""
+    if ":" in address:
+        address = str(ip_network((address, IPV6_PREFIX), strict=False).network_address)
     return f"address:{address}"

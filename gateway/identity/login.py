@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from gateway.identity.lockout import Limits, Locked, Lockout
@@ -81,8 +80,7 @@ class Login:
                 return LoginRefusal("mfa_invalid")
         await self._lockout.succeeded(attempt.email, attempt.address, limits)
         if checked.rehashed is not None:
-            now = datetime.fromtimestamp(self._clock(), UTC)
-            await self._store().users.set_password(user.id, checked.rehashed, now)
+            return await self._store().users.rehash(user, checked.rehashed)
         return user
 
     async def _first_factor(self, attempt: Attempt) -> "tuple[User | None, Checked]":

@@ -61,13 +61,20 @@ class Sessions:
         self._revoker = revoker
         self._clock = clock
 
-    async def begin(self, user: "User", fingerprint: str | None) -> TokenPair:
-        """A new session of a user who has shown who he is."""
+    async def begin(self, checked: "User", fingerprint: str | None) -> TokenPair | None:
+        """A new session of a user who has shown who he is.
+
+        None if he has been changed since he was `checked`: a password waits to be looked at for
+        seconds, and who disables him meanwhile, or resets his password, must not miss a session.
+        """
         store, now = self._store(), self._now()
         session_id = secrets.token_urlsafe(24)
         refresh = new_refresh_token()
         ends = now + timedelta(seconds=self._lifetimes.session_s)
         async with store.transaction():
+            user = await store.users.hold(checked.id)
+            if user is None or not _is_still(checked, user):
+                return None
             await store.sessions.create(
                 session_id,
                 user.id,
@@ -146,6 +153,15 @@ class Sessions:
 
     def _refresh_ends(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._lifetimes.refresh_s)
+
+
+def _is_still(checked: "User", now: "User") -> bool:
+    """Whether what he has shown would let him in now, too."""
+    return (
+        not now.disabled
+        and now.password_hash == checked.password_hash
+        and now.mfa_secret == checked.mfa_secret
+    )
 
 
 def _is_bound_to(session: "Session", fingerprint: str | None) -> bool:

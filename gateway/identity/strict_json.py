@@ -1,6 +1,7 @@
 """JSON as security needs it: one reading, bounded. What a lenient parser would guess is refused."""
 
 import json
+import math
 from typing import Any
 
 __all__ = ["loads_object"]
@@ -10,7 +11,9 @@ MAX_DIGITS = 16
 
 
 def loads_object(data: bytes) -> dict[str, Any]:
-    """A JSON object without repeated keys, NaN, long integers or deep nesting, in UTF-8.
+    """A JSON object as RFC 7493 (I-JSON) wants it, of bounded nesting.
+
+    No repeated keys, no half surrogate pairs, no numbers that other languages read otherwise.
 
     ValueError says what is wrong with it, and repeats nothing of it.
     """
@@ -18,6 +21,7 @@ def loads_object(data: bytes) -> dict[str, Any]:
         value = json.loads(
             data.decode(),
             object_pairs_hook=_unique,
+            parse_float=_finite,
             parse_int=_bounded_int,
             parse_constant=_no_constant,
         )
@@ -29,7 +33,17 @@ def loads_object(data: bytes) -> dict[str, Any]:
         raise ValueError("not JSON") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")
+    if b"\\u" in data:
+        _check_text(value)
     return value
+
+
+def _check_text(value: dict[str, Any]) -> None:
+    """An escape can write half of a pair, which is no text: nothing can encode or store it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -43,6 +57,13 @@ def _bounded_int(text: str) -> int:
     if len(text) > MAX_DIGITS:
         raise ValueError("a number with too many digits")
     return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that is too large")
+    return number
 
 
 def _no_constant(text: str) -> Any:

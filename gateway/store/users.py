@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -79,9 +79,20 @@ class Users:
             found = await connection.execute(statement.limit(limit))
             return [User(**row) for row in found.mappings()]
 
-    async def set_password(self, user_id: str, password_hash: str, now: datetime) -> User:
-        """Replace the password's hash."""
-        return await self.change(user_id, now, password_hash=password_hash)
+    async def hold(self, user_id: str) -> User | None:
+        """The user, who stays as he is until the transaction around this ends."""
+        statement = sa.select(users).where(users.c.id == user_id).with_for_update(read=True)
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+            return None if row is None else User(**row)
+
+    async def rehash(self, user: User, password_hash: str) -> User:
+        """Keep another hash of the same password; not if the password is another by now."""
+        same = (users.c.id == user.id) & (users.c.password_hash == user.password_hash)
+        statement = sa.update(users).where(same).values(password_hash=password_hash)
+        async with self._database.write() as connection:
+            changed = (await connection.execute(statement)).rowcount == 1
+        return replace(user, password_hash=password_hash) if changed else user
 
     async def change(
         self, user_id: str, now: datetime, expected: int | None = None, **columns: Any

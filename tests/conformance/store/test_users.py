@@ -1,4 +1,5 @@
 import asyncio
+from contextvars import Context
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -61,7 +62,7 @@ async def test_users_are_listed_page_by_page(store: Store) -> None:
 async def test_a_change_raises_the_version(store: Store, ann: str) -> None:
     later = NOW + timedelta(seconds=1)
     assert (await store.users.change(ann, later, disabled=True)).disabled
-    changed = await store.users.set_password(ann, "new", later)
+    changed = await store.users.change(ann, later, password_hash="new")
     assert (changed.password_hash, changed.version, changed.updated_at) == ("new", 3, later)
     assert (await store.users.change(ann, later, scopes=[])).scopes == ()
 
@@ -108,3 +109,35 @@ async def test_a_totp_step_is_accepted_once(store: Store, ann: str) -> None:
     assert sorted(await asyncio.gather(*steps)) == [False, False, False, True]
     assert not await store.users.accept_totp_step(ann, 6)
     assert await store.users.accept_totp_step(ann, 8)
+
+
+async def test_a_user_who_is_held_stays_as_he_is(store: Store, ann: str) -> None:
+    """A change waits for the transaction that has looked at him."""
+    order: list[str] = []
+
+    async def change() -> None:
+        await store.users.change(ann, NOW, disabled=True)
+        order.append("changed")
+
+    async with store.transaction():
+        held = await store.users.hold(ann)
+        assert held is not None
+        assert not held.disabled
+        # Not a part of this transaction, though it begins inside.
+        waiting = asyncio.get_running_loop().create_task(change(), context=Context())
+        await asyncio.sleep(0.2)
+        order.append("done")
+    await waiting
+    assert order == ["done", "changed"]
+
+
+async def test_a_rehash_is_no_change(store: Store, ann: str) -> None:
+    user = await store.users.by_id(ann)
+    assert user is not None
+    before = await store.changes.current()
+    fresh = await store.users.rehash(user, "dearer")
+    assert (fresh.password_hash, fresh.version) == ("dearer", user.version)
+    assert await store.users.by_id(ann) == fresh
+    assert await store.changes.current() == before
+    assert await store.users.rehash(user, "too late") == user, "it is another already"
+    assert await store.users.by_id(ann) == fresh

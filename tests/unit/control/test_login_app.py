@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import mmap
 import statistics
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,97 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway._core import Segment
-from gateway.config.auth import Auth
 from gateway.control import login_app
-from gateway.control.login_app import MAX_BODY, LoginApp
-from gateway.identity.own_keys import OwnKeys
-from gateway.identity.passwords import Cost, Passwords
-from gateway.identity.providers import KeySets
-from gateway.identity.revocation import Revoker
-from gateway.identity.service import IdentityService, Parts, token_life_s
+from gateway.control.login_app import MAX_BODY
 from gateway.identity.tokens import fingerprint_claim
 from gateway.state.interface import StateUnavailable
-from gateway.state.local import LocalState
-from gateway.store.errors import StoreUnavailable
-from gateway.store.store import Store
-
-PASSWORD = "Correct-Horse-7!"
-ANN = {"email": "ann@example.org", "password": PASSWORD}
-AUTH = {
-    "issuer": "https://gateway.example",
-    "signing": {"algorithm": "ES256"},  # quickly made
-    "passwords": {"memory_kib": 4096, "passes": 2},
-    "lockout": {"attempts": 6, "address_attempts": 20, "delay_after": 100},
-}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
-class House:
-    """The service and what it stands on."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.away = False
-        self.clock = Clock()
-        self.state = LocalState()
-        self.segment = Segment(mmap.mmap(-1, Segment.size_for(1)), 1, create=True)
-        auth = Auth.model_validate(AUTH)
-        self.revoker = Revoker(self.segment, self.state, lambda: token_life_s(auth), self.clock)
-        self.keys = OwnKeys(self.get_store, self.clock)
-        parts = Parts(
-            self.get_store, self.state, self.segment, self.keys, KeySets(lambda: None),
-            self.revoker, self.clock,
-        )  # fmt: skip
-        self.service = IdentityService(parts, auth, ["10.0.0.0/8"])
-        self.app = LoginApp(lambda: self.service)
-        transport = httpx.ASGITransport(self.app.asgi())
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
-
-    def get_store(self) -> Store:
-        if self.away:
-            raise StoreUnavailable("away")
-        return self.store
-
-    async def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        fields.setdefault("x-forwarded-for", "192.0.2.1")
-        return await self.client.post(f"/auth/{path}", json=body, headers=fields)
-
-    async def login(self, **changes: Any) -> httpx.Response:
-        return await self.post("login", ANN | changes)
-
-    async def token(self) -> dict[str, Any]:
-        answer = await self.login()
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with Store.open(f"sqlite:///{tmp_path}/g.db") as store:
-        passwords = Passwords(Cost(4096, 2))
-        hashed = await passwords.hash(PASSWORD)
-        passwords.close()
-        now = datetime.now(UTC)
-        await store.users.create("ann@example.org", hashed, ["read", "write"], now)
-        made = House(store)
-        await made.keys.load(made.service.rotation)
-        yield made
-        await made.client.aclose()
-        made.service.close()
-
-
-def code(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+from tests.unit.control.house import ANN, PASSWORD, House, code
 
 
 async def test_a_login_is_that_of_the_guide(house: House) -> None:
@@ -417,3 +329,56 @@ async def test_answers_are_counted(house: House) -> None:
 def test_every_code_is_documented() -> None:
     text = (Path(__file__).parents[3] / "docs" / "authentication.md").read_text()
     assert all(f"`{code}`" in text for code in login_app._MESSAGES)
+
+
+@pytest.mark.parametrize("email", ["\\ud800@x.org", "ann\\udfff@example.org"])
+async def test_text_that_is_none_is_refused(house: House, email: str) -> None:
+    """Half of a surrogate pair: JSON can write it, and nothing can store it."""
+    body = f'{{"email": "{email}", "password": "x"}}'
+    headers = {"content-type": "application/json", "x-forwarded-for": "192.0.2.1"}
+    answer = await house.client.post("/auth/login", content=body, headers=headers)
+    assert code(answer) == (400, "bad_request")
+
+
+async def test_a_fault_is_not_raised_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server would close a connection on which a worker sends the next request."""
+
+    async def fails(*_: object) -> None:
+        raise RuntimeError("of the inside")
+
+    monkeypatch.setattr(house.service.login, "check", fails)
+    assert code(await house.login()) == (500, "internal_error")
+    monkeypatch.setattr(house.service, "jwks", lambda: [][0])
+    assert code(await house.client.get("/.well-known/jwks.json")) == (500, "internal_error")
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        ("2001:db8::1", "2001:db8:0:0:ffff::2", "[2001:db8::3]:443", "2001:DB8::4"),
+        ("203.0.113.7", "::ffff:203.0.113.7", "::ffff:cb00:7107", "203.0.113.7:1234"),
+    ],
+)
+async def test_spellings_of_an_address_are_one_address(house: House, same: tuple[str, ...]) -> None:
+    """Of IPv6 a /64: a subscriber has a whole network."""
+    for n in range(20):
+        answer = await house.post(
+            "login", {"email": f"u{n}@x.org", "password": "x"}, x_forwarded_for=same[n % len(same)]
+        )
+        assert code(answer) == (401, "invalid_credentials")
+    for address in same:
+        answer = await house.post("login", ANN, x_forwarded_for=address)
+        assert code(answer) == (429, "login_locked")
+    assert (await house.login()).status_code == 200
+
+
+async def test_who_comes_behind_a_proxy_that_says_nonsense_counts_as_the_proxy(
+    house: House,
+) -> None:
+    for n in range(20):
+        body = {"email": f"u{n}@x.org", "password": "x"}
+        await house.post("login", body, x_forwarded_for=f"nonsense{n}, 10.0.0.9")
+    answer = await house.post("login", ANN, x_forwarded_for="unknown, 10.0.0.9")
+    assert code(answer) == (429, "login_locked")
+    answer = await house.post("login", ANN, x_forwarded_for="unknown, 10.0.0.8")
+    assert answer.status_code == 200

@@ -66,3 +66,23 @@ async def test_a_thousand_at_once_are_a_thousand_tries() -> None:
     quick = Limits(5, 10_000, 900, 1000, 2.0)
     tries = [lockout.begin("ann", "10.0.0.1", quick) for _ in range(1000)]
     assert (await asyncio.gather(*tries)).count(None) == 5
+
+
+async def test_an_account_is_one_in_whatever_unicode_form(sleeper: Sleeper) -> None:
+    lockout = Lockout(LocalState())
+    for name in ("zo\u00e9@a", "zoe\u0301@a", "ZOE\u0301@a", "zo\u00c9@a", "zo\u00e9@a"):
+        assert await lockout.begin(name, "10.0.0.1", LIMITS) is None
+    assert await lockout.begin("zoe\u0301@a", "10.0.0.2", LIMITS) == Locked(900)
+
+
+async def test_who_is_locked_out_locks_out_nobody_else(sleeper: Sleeper) -> None:
+    """And makes no further entries in the state."""
+    state = LocalState()
+    lockout = Lockout(state)
+    for n in range(100):
+        await lockout.begin(f"u{n}", "10.0.0.1", LIMITS)
+    for _ in range(LIMITS.attempts + 1):
+        assert await lockout.begin("ann", "10.0.0.1", LIMITS) == Locked(900)
+    assert await lockout.begin("ann", "10.0.0.2", LIMITS) is None
+    assert await state.count("logins", "new", 900) == 1
+    assert state.size("logins") == LIMITS.address_attempts + 4, "accounts, two addresses, ann, new"
