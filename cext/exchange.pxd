@@ -103,6 +103,7 @@ cdef class Exchange:
     cdef Code error
     cdef list charges               # Charge: what the answer may say the cost of; or None
     cdef Buffer answer_fields       # whole lines that the answer carries, whoever gives it
+    cdef bint tells_limits          # … among them what is left of the limits
     cdef Buffer detail              # of a refusal: what its message adds, safe in JSON
     cdef uint32_t retry_after_s     # of a refusal; 0 = as its status says
     cdef uint64_t body_sent

@@ -92,6 +92,7 @@ cdef class Exchange:
         self.body_sent = 0
         self.held.size = 0
         self.answer_fields.size = 0
+        self.tells_limits = False
         self.detail.size = 0
         self.retry_after_s = 0
         self.entered_count = 0

@@ -17,7 +17,8 @@ cdef enum FieldId:
     FIELD_TE
     FIELD_TRAILER
     # How the request came here: set by the gateway, believed only when a trusted proxy says it.
-    # FIELD_FORWARDED are the ones that we do not set: X-Forwarded-*, X-Original-URL and their like.
+    # FIELD_FORWARDED are the ones that we do not set: X-Forwarded-*, X-Original-URL and their like; some
+    # frameworks and content delivery networks take them for the caller's address, host or method.
     FIELD_FORWARDED
     FIELD_FORWARDED_FOR
     FIELD_FORWARDED_PROTO
@@ -28,8 +29,11 @@ cdef enum FieldId:
     FIELD_API_KEY
     # Set by the gateway alone, never believed
     FIELD_IDENTITY
-    # `X_User_Id`: many servers read an underscore as a hyphen, so such a name could pass for ours
+    # `X_User_Id`, `X.User.Id`: many servers read an underscore as a hyphen, and those that make variables
+    # of an environment (RFC 3875 section 4.1.18) may do so with any sign, so such a name could pass for ours
     FIELD_UNDERSCORE
+    # What is left of a limit: the service's own is left out where the gateway says its own
+    FIELD_RATE_LIMIT
     # Never legal in a trailer section (RFC 9110 section 6.5.1), otherwise ordinary
     FIELD_NO_TRAILER
 

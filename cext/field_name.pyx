@@ -12,10 +12,16 @@ KNOWN = {
     FIELD_CONNECTION: (b"connection",),
     FIELD_HOP: (
         b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"upgrade",
+        b"proxy",   # HTTP_PROXY in an environment (CVE-2016-5385)
     ),
     FIELD_TE: (b"te",),
     FIELD_TRAILER: (b"trailer",),
-    FIELD_FORWARDED: (b"forwarded", b"x-real-ip", b"x-rewrite-url", b"x-original-url", b"x-original-uri"),
+    FIELD_FORWARDED: (
+        b"cf-connecting-ip", b"client-ip", b"fastly-client-ip", b"forwarded", b"true-client-ip",
+        b"x-client-ip", b"x-cluster-client-ip", b"x-forwarded", b"x-host", b"x-http-host-override",
+        b"x-original-host", b"x-original-method", b"x-original-uri", b"x-original-url", b"x-real-ip",
+        b"x-rewrite-url",
+    ),
     FIELD_FORWARDED_FOR: (b"x-forwarded-for",),
     FIELD_FORWARDED_PROTO: (b"x-forwarded-proto",),
     FIELD_FORWARDED_HOST: (b"x-forwarded-host",),
@@ -24,6 +30,10 @@ KNOWN = {
     FIELD_API_KEY: (b"x-api-key",),
     FIELD_IDENTITY: (
         b"x-client-id", b"x-gateway-mirror", b"x-request-timeout-ms", b"x-scopes", b"x-user-id",
+    ),
+    FIELD_RATE_LIMIT: (
+        b"ratelimit", b"ratelimit-policy", b"x-ratelimit-limit", b"x-ratelimit-remaining",
+        b"x-ratelimit-reset",
     ),
     FIELD_NO_TRAILER: (
         b"cache-control", b"content-encoding", b"content-range", b"content-type", b"cookie", b"set-cookie",
@@ -34,6 +44,11 @@ KNOWN = {
 cdef enum:
     MAX_KNOWN = 64
     MAX_NAME = 24
+
+cdef enum Likeness:
+    OTHER
+    LIKE
+    SAME
 
 cdef struct Known:
     const char* name
@@ -47,10 +62,12 @@ cdef uint32_t[MAX_NAME + 2] FIRST
 cpdef uint32_t classify(const char* name, size_t size) noexcept nogil:
     """The FieldId of a name. Most names cost one comparison or none."""
     cdef uint32_t i
+    cdef Likeness likeness
     if size <= MAX_NAME:
         for i in range(FIRST[size], FIRST[size + 1]):
-            if name_equals(name, size, ROWS[i].name, size):
-                return ROWS[i].id
+            likeness = compare(name, ROWS[i].name, size)
+            if likeness != OTHER:
+                return ROWS[i].id if likeness == SAME else FIELD_UNDERSCORE
     if memchr(name, 95, size) != NULL:
         return FIELD_UNDERSCORE
     if size > 12 and name_equals(name, 12, b"x-forwarded-", 12):
@@ -58,15 +75,27 @@ cpdef uint32_t classify(const char* name, size_t size) noexcept nogil:
     return FIELD_OTHER
 
 
-cdef bint name_equals(const char* name, size_t size, const char* lower, size_t lower_size) noexcept nogil:
-    """Whether `name` is `lower` in any case. Field names are tokens, so OR-ing 0x20 folds only letters."""
+cdef inline Likeness compare(const char* name, const char* lower, size_t size) noexcept nogil:
+    """In any case. LIKE: with another sign in place of a hyphen."""
     cdef size_t i
-    if size != lower_size:
-        return False
+    cdef Likeness likeness = SAME
     for i in range(size):
         if (name[i] | 0x20) != lower[i]:
-            return False
-    return True
+            if lower[i] != 45 or is_alnum(name[i]):
+                return OTHER
+            likeness = LIKE
+    return likeness
+
+
+cdef inline bint is_alnum(char letter) noexcept nogil:
+    return 48 <= letter <= 57 or 97 <= (letter | 0x20) <= 122
+
+
+cdef bint name_equals(const char* name, size_t size, const char* lower, size_t lower_size) noexcept nogil:
+    """Whether `name` is `lower` in any case. Field names are tokens, so OR-ing 0x20 folds only letters."""
+    if size != lower_size:
+        return False
+    return compare(name, lower, size) == SAME
 
 
 cdef fill():

@@ -170,6 +170,7 @@ cdef class Judgement:
             exchange.retry_after_s = <uint32_t>seconds(self.quotas[tightest].retry_ns)
         if told and not (self.early and self.allowed):
             write_fields(self, tightest, &exchange.answer_fields)
+            exchange.tells_limits = True
         if self.allowed:
             self.remember_costs(exchange)
         return NO_CODE if self.allowed else RATE_LIMITED

@@ -15,4 +15,4 @@ cdef class Networks:
     cdef readonly size_t count
     cdef bint holds(self, const uint8_t* address) noexcept
 
-cdef void client_address(Exchange exchange, uint8_t* out) noexcept
+cdef bint client_address(Exchange exchange, uint8_t* out) noexcept

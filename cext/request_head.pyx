@@ -21,6 +21,7 @@ from gateway.cext.field_name cimport (
     FIELD_FORWARDED_PROTO,
     FIELD_NO_TRAILER,
     FIELD_OTHER,
+    FIELD_RATE_LIMIT,
     FIELD_TE,
     FIELD_TRAILER,
     FIELD_VIA,
@@ -76,7 +77,8 @@ cdef void write_request_head(Exchange exchange, Buffer* out, bytes endpoint_auth
     write_host(exchange, out, endpoint_authority)
     for i in range(head.count):
         id = head.fields[i].id
-        if id == FIELD_OTHER or id == FIELD_NO_TRAILER or id == FIELD_VIA or id == FIELD_DATE:
+        if (id == FIELD_OTHER or id == FIELD_NO_TRAILER or id == FIELD_VIA or id == FIELD_DATE
+                or id == FIELD_RATE_LIMIT):
             if (not nominations or not is_nominated(head, i)) and not (bare and is_cookie(head, i)):
                 copy_field(head, i, &lines, out)
         elif id == FIELD_TRAILER:

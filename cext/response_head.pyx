@@ -9,6 +9,7 @@ from gateway.cext.field_name cimport (
     FIELD_CORRELATION_ID,
     FIELD_DATE,
     FIELD_HOP,
+    FIELD_RATE_LIMIT,
     FIELD_TE,
     FIELD_TRAILER,
     FIELD_TRANSFER_ENCODING,
@@ -50,7 +51,7 @@ cdef void write_response_head(Exchange exchange, const Head* head, Persistence p
         id = head.fields[i].id
         if id == FIELD_HOP or id == FIELD_CONNECTION or id == FIELD_TRANSFER_ENCODING or id == FIELD_TE:
             continue
-        if id == FIELD_CORRELATION_ID:
+        if id == FIELD_CORRELATION_ID or (id == FIELD_RATE_LIMIT and exchange.tells_limits):
             continue
         if id == FIELD_CONTENT_LENGTH:
             if not describes_absent_body(exchange):

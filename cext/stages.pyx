@@ -146,11 +146,11 @@ cdef Verdict shed(Exchange exchange) noexcept:
 
 
 cdef Verdict check_address(Exchange exchange) noexcept:
-    """Whether the caller's network may use the route; what is denied wins."""
+    """Whether the caller's network may use the route; what is denied wins. Nobody is let in unseen."""
     cdef Route route = exchange.route
     cdef uint8_t address[16]
-    client_address(exchange, address)
-    if route.deny.holds(address) or (route.allow.count and not route.allow.holds(address)):
+    if (not client_address(exchange, address) or route.deny.holds(address)
+            or (route.allow.count and not route.allow.holds(address))):
         return refuse(exchange, ADDRESS_DENIED)
     return GO
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.faulty_network import FaultyNetwork
 from tests.servers.gateway import GatewayProcess, GatewayThread
@@ -13,6 +14,10 @@ from tests.servers.plans import Plan, plan, service
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.upstream import EchoUpstream, Script, ScriptedUpstream, Upstream
+
+# Timings fail no test: the machine may be busy with other work.
+settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gateway")
 
 
 @pytest.fixture

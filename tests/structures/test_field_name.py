@@ -1,5 +1,6 @@
 """cext/field_name.pyx against a dict."""
 
+import re
 from random import Random
 
 from hypothesis import given
@@ -19,7 +20,7 @@ def model(name: str) -> int:
     lower = name.lower().encode()
     if lower in MEANING:
         return MEANING[lower]
-    if b"_" in lower:
+    if re.sub(rb"[^a-z0-9]", b"-", lower) in MEANING or b"_" in lower:
         return UNDERSCORE
     return FORWARDED if lower.startswith(b"x-forwarded-") and len(lower) > 12 else OTHER
 

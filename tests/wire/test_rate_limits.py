@@ -106,6 +106,8 @@ def test_networks_may_be_allowed_and_denied(gateway: Any, echo: Any) -> None:
     compiled["server"]["trusted_proxies"] = ["127.0.0.0/8"]
     callers = {
         "192.0.2.1": 200, "192.0.2.129": 403, "198.51.100.1": 403, "2001:db8::5": 200,
+        "192.0.2.1:4711": 200, "192.0.2.129:4711": 403, "[2001:db8::5]:4711": 200,
+        "[2001:db8::5]": 200, "[2001:db9::5]:80": 403,
     }  # fmt: skip
     with gateway(compiled).connect() as client:
         for caller, status in callers.items():
@@ -113,6 +115,39 @@ def test_networks_may_be_allowed_and_denied(gateway: Any, echo: Any) -> None:
             assert answer.status == status, caller
             if status == 403:
                 check_error(answer, 403, "address_denied")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["unknown", "", "127.0.0.1:x", "127.0.0.1:123456", "[127.0.0.1]:80", "[::1", "::1]:80", "[]",
+     "[", "]", ":80", "[]:80", "127.0.0.1, _hidden", "127.0.0.1 1"],
+)  # fmt: skip
+@pytest.mark.parametrize("networks", [{"allow": ["127.0.0.0/8"]}, {"deny": ["192.0.2.0/24"]}])
+def test_a_caller_whom_the_proxy_does_not_name_is_not_let_in(
+    gateway: Any, echo: Any, networks: dict[str, Any], said: str
+) -> None:
+    """The proxy's own address, which is allowed, is not the caller's."""
+    compiled = limited(echo, **networks)
+    compiled["server"]["trusted_proxies"] = ["127.0.0.0/8"]
+    with gateway(compiled).connect() as client:
+        answer = client.get("/", f"X-Forwarded-For: {said}")
+        check_error(answer, 403, "address_denied")
+
+
+@pytest.mark.parametrize("limits", [1, 0])
+def test_what_a_service_says_of_limits_stands_where_we_say_nothing(
+    gateway: Any, scripted: Any, limits: int
+) -> None:
+    names = ["X-RateLimit-Limit", "x-ratelimit-remaining", "RateLimit"]
+    fields = b"".join(b"%b: service\r\n" % name.encode() for name in names)
+    answer = b"HTTP/1.1 200 OK\r\n" + fields + b"Content-Length: 0\r\n\r\n"
+    running = gateway(limited(scripted([*REQUEST, answer]), *[rate_limit(limit=5)] * limits))
+    with running.connect() as client:
+        found = client.get("/")
+    for name in names:
+        said = found.get_all(name)
+        assert len(said) == 1
+        assert (said == ["service"]) == (limits == 0), name
 
 
 def test_a_route_has_a_weight(gateway: Any, echo: Any) -> None:
