@@ -82,6 +82,10 @@ ATTACKS = {
     "/public/%2e%2e;x=1/admin": b"/admin",
     "/public/..%3b/admin": b"/admin",
     "/public/..%3Bx/admin": b"/admin",
+    "/public/..%20/admin": b"/admin",
+    "/public/..%20%2520;x/admin": b"/admin",
+    "/public/.%20/admin": b"/public/admin",
+    "/public/a%20/..x%20/admin": b"/public/a%20/..x%20/admin",
     "/public/..%253b/admin": b"/admin",
     "/public/.%3b/../admin": b"/admin",
     "/admin;x": b"/admin;x",
@@ -95,7 +99,6 @@ ATTACKS = {
     "/public/%ef%bc%8e%ef%bc%8e/admin": b"/public/%EF%BC%8E%EF%BC%8E/admin",
     "/public/..%ef%bc%8fadmin": b"/public/..%EF%BC%8Fadmin",
     "/public/.. /admin": "control",
-    "/public/..%20/admin": b"/public/..%20/admin",
     "/public/..\t/admin": "control",
     "/../admin": "above_root",
     "/public/../../admin": "above_root",
@@ -111,8 +114,8 @@ def test_each_spelling_of_an_attack_is_resolved_or_refused(path: str) -> None:
 
 
 def readings_by_upstreams(path: str) -> list[str]:
-    """What servers make of a path that decode it once or twice, strip parameters, or take a
-    backslash for a slash.
+    """What servers make of a path that decode it once or twice, strip parameters, take a backslash
+    for a slash, or see no space behind dots.
     """
     readings = []
     for decodings in range(3):
@@ -122,9 +125,9 @@ def readings_by_upstreams(path: str) -> list[str]:
         segments: list[str] = []
         for segment in text.replace("\\", "/").split("/"):
             match segment.partition(";")[0].partition("\0")[0]:
-                case "..":
+                case name if name.rstrip(" ") == "..":
                     segments = segments[:-1]
-                case "." | "":
+                case name if name.rstrip(" ") in (".", ""):
                     continue
                 case name:
                     segments.append(name)
@@ -140,6 +143,7 @@ TABLE = RouteTable([{"path": "/public/{path...}"}, {"path": "/admin/{path...}"}]
     SLASHES,
 )
 @example("/public/..;x/admin", "reject")
+@example("/public/..%20/admin", "reject")
 @example("/public/..%3b/admin", "reject")
 @example("/public/..%253B/admin", "reject")
 @example("/public/..%2fadmin", "keep")

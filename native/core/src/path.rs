@@ -12,8 +12,8 @@
 //! 3. What rule 2 made is looked at once more: an escape that a second decoder would turn into a
 //!    dot, slash, backslash or NUL is refused, and the escapes must decode to UTF-8 (RFC 3629).
 //! 4. Runs of slashes become one, then `.` and `..` are resolved (RFC 3986 §5.2.4). `..` above the
-//!    root is refused. A dot segment with parameters (`..;x`, `..%3Bx`) is a dot segment: servers that
-//!    strip parameters see one.
+//!    root is refused. A dot segment with parameters (`..;x`, `..%3Bx`) or with spaces behind it
+//!    (`..%20`) is a dot segment: servers that strip them see one.
 //!
 //! A canonical path is its own canonical path.
 
@@ -331,10 +331,16 @@ fn read_segment(segment: &[u8]) -> Result<Segment, PathError> {
 /// look for it, once or twice. Rule 2 has made the first escape upper-case, not what `%25` precedes.
 const SEMICOLONS: [&[u8]; 4] = [b";", b"%3B", b"%253B", b"%253b"];
 
-/// 1 for `.` and 2 for `..`, with parameters or without; 0 for a name.
+/// A space, which some file systems leave out at the end of a name; decoded once or twice.
+const SPACES: [&[u8]; 2] = [b"%20", b"%2520"];
+
+/// 1 for `.` and 2 for `..`, with spaces and parameters behind or without; 0 for a name.
 fn dots(segment: &[u8]) -> usize {
     let dots = segment.iter().take_while(|&&byte| byte == b'.').count();
-    let rest = &segment[dots..];
+    let mut rest = &segment[dots..];
+    while let Some(after) = SPACES.iter().find_map(|space| rest.strip_prefix(*space)) {
+        rest = after;
+    }
     let ends = rest.is_empty() || SEMICOLONS.iter().any(|end| rest.starts_with(end));
     if dots <= 2 && ends {
         dots

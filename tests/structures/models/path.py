@@ -74,7 +74,7 @@ def _resolve(text: str) -> str:
     names: list[str] = []
     ends_in_directory = False
     for segment in text.split("/")[1:]:
-        name = _without_parameters(segment)
+        name = _bare(segment)
         ends_in_directory = segment == "" or name in (".", "..")
         if name == "..":
             if not names:
@@ -82,7 +82,7 @@ def _resolve(text: str) -> str:
             names.pop()
         elif ends_in_directory:
             continue
-        elif any(_without_parameters(piece) in (".", "..") for piece in segment.split("%2F")):
+        elif any(_bare(piece) in (".", "..") for piece in segment.split("%2F")):
             raise PathRefusedError("encoded_slash")
         else:
             names.append(segment)
@@ -90,5 +90,6 @@ def _resolve(text: str) -> str:
     return "/" + "/".join(names) + tail
 
 
-def _without_parameters(segment: str) -> str:
-    return re.split(";|%3B|%253[Bb]", segment, maxsplit=1)[0]
+def _bare(segment: str) -> str:
+    name = re.split(";|%3B|%253[Bb]", segment, maxsplit=1)[0]
+    return re.sub("(%20|%2520)*$", "", name)
