@@ -31,7 +31,7 @@ cdef enum FieldId:
     FIELD_IDENTITY
     # `X_User_Id`, `X.User.Id`: many servers read an underscore as a hyphen, and those that make variables
     # of an environment (RFC 3875 section 4.1.18) may do so with any sign, so such a name could pass for ours
-    FIELD_UNDERSCORE
+    FIELD_ALIAS
     # What is left of a limit: the service's own is left out where the gateway says its own
     FIELD_RATE_LIMIT
     # Never legal in a trailer section (RFC 9110 section 6.5.1), otherwise ordinary

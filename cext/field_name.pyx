@@ -67,9 +67,9 @@ cpdef uint32_t classify(const char* name, size_t size) noexcept nogil:
         for i in range(FIRST[size], FIRST[size + 1]):
             likeness = compare(name, ROWS[i].name, size)
             if likeness != OTHER:
-                return ROWS[i].id if likeness == SAME else FIELD_UNDERSCORE
+                return ROWS[i].id if likeness == SAME else FIELD_ALIAS
     if memchr(name, 95, size) != NULL:
-        return FIELD_UNDERSCORE
+        return FIELD_ALIAS
     if size > 12 and name_equals(name, 12, b"x-forwarded-", 12):
         return FIELD_FORWARDED
     return FIELD_OTHER

@@ -10,7 +10,7 @@ from gateway.cext.field_name import KNOWN, classify
 
 MEANING = {name: meaning for meaning, names in KNOWN.items() for name in names}
 FORWARDED = MEANING[b"forwarded"]
-UNDERSCORE = classify(b"x_y", 3)
+ALIAS = classify(b"x_y", 3)
 OTHER = classify(b"accept", 6)
 TOKENS = st.text("!#$%&'*+-.^_`|~0123456789abcdefXYZ", min_size=1, max_size=40)
 
@@ -21,12 +21,12 @@ def model(name: str) -> int:
     if lower in MEANING:
         return MEANING[lower]
     if re.sub(rb"[^a-z0-9]", b"-", lower) in MEANING or b"_" in lower:
-        return UNDERSCORE
+        return ALIAS
     return FORWARDED if lower.startswith(b"x-forwarded-") and len(lower) > 12 else OTHER
 
 
 def test_the_meanings_differ() -> None:
-    assert len({*KNOWN, UNDERSCORE, OTHER}) == len(KNOWN) + 2
+    assert len({*KNOWN, ALIAS, OTHER}) == len(KNOWN) + 2
     assert len(MEANING) == sum(len(names) for names in KNOWN.values()), "a name has one meaning"
 
 
