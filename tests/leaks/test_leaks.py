@@ -100,7 +100,7 @@ def test_hedges_leave_nothing_behind(gateway_process: Any, scripted: Any) -> Non
 
     def scripts() -> list[Any]:
         return [
-            (*REQUEST, chance.choice([0, 0.004, 0.02]), chance.choice(ends)) for _ in range(900)
+            (*REQUEST, chance.choice([0, 0.004, 0.02]), chance.choice(ends)) for _ in range(450)
         ]
 
     settings: dict[str, Any] = {
@@ -112,7 +112,7 @@ def test_hedges_leave_nothing_behind(gateway_process: Any, scripted: Any) -> Non
     addresses = [scripted(*scripts()).address for _ in range(3)]
     running = gateway_process(plan([service(*addresses, **settings)]))
     counts, files = [], []
-    for number in range(300):
+    for number in range(150):
         client = running.connect()
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         if chance.random() < 0.3:
@@ -121,7 +121,7 @@ def test_hedges_leave_nothing_behind(gateway_process: Any, scripted: Any) -> Non
         else:
             client.recv_response()
         client.close()
-        if number in (20, 299):
+        if number in (20, 149):
             counts.append(settle(running))
             files.append(running.open_files())
     first, last = counts
