@@ -7,12 +7,10 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.control.bounded_http import BoundedHttp
 from gateway.listener import BACKLOG, Listener
 
 __all__ = ["serve"]
-
-HEAD_LIMIT = 16 * 1024
-"""Bytes of a request's head. Probes and browsers send a tenth of it."""
 
 
 class _Server(uvicorn.Server):
@@ -26,7 +24,7 @@ async def serve(app: ASGIApp, listener: Listener) -> None:
     """Serve until cancelled; then finish the running requests, for a second."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHttp,
         lifespan="off",
         ws="none",
         access_log=False,
@@ -34,7 +32,6 @@ async def serve(app: ASGIApp, listener: Listener) -> None:
         server_header=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=HEAD_LIMIT,
     )
     server = _Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=list(listener.sockets)))

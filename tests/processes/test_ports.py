@@ -1,8 +1,10 @@
 """The status port and the admin port."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,14 @@ import pytest
 
 from tests.processes.instance import Instance, eventually, fetch, fetch_json
 from tests.processes.standin import DIE_AT_START
+
+SENT = 60_000_000
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes that were ever resident."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/version"])
@@ -68,6 +78,23 @@ def test_the_status_port_is_read_only(instance: Instance) -> None:
     status, headers, _ = fetch(instance.address("status"), "/livez", method="POST")
     assert (status, headers["allow"]) == (405, "GET, HEAD")
     assert fetch(instance.address("status"), "/nothing")[0] == 404
+
+
+@pytest.mark.parametrize("name", ["status", "admin"])
+@pytest.mark.parametrize("field", [b"A: b\r\n", b"x"], ids=["fields", "one field"])
+def test_an_endless_head_is_431_and_costs_no_memory(
+    instance: Instance, name: str, field: bytes
+) -> None:
+    pid = instance.status()["control"]["pid"]
+    instance.admin("GET", "/config")  # everything is loaded
+    before = peak_memory(pid)
+    with socket.create_connection(instance.address(name), timeout=10) as link:
+        with contextlib.suppress(ConnectionError):
+            link.sendall(
+                b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + field * (SENT // len(field))
+            )
+        assert link.recv(13) == b"HTTP/1.1 431 "
+    assert peak_memory(pid) - before < SENT / 8
 
 
 def test_admin_shows_what_is_in_force(instance: Instance) -> None:
