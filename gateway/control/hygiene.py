@@ -1,6 +1,7 @@
 """What every request to the control process must satisfy, before any handler sees it."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 
 import orjson
@@ -14,6 +15,8 @@ HostCheck = Callable[[str], bool]
 """Whether a Host (without port, lower case) may be asked for."""
 
 METHODS = ("GET", "HEAD")
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*))(?::[0-9]*)?")
+"""RFC 9110 §7.2: a host, an IPv6 address in brackets, and a port, which may be empty."""
 
 
 class OneHost:
@@ -80,9 +83,9 @@ def local_hosts(listener: Listener) -> HostCheck:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+    """Empty if anything but a port follows the host."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 async def _refuse(

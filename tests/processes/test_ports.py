@@ -111,7 +111,10 @@ def test_admin_shows_nothing_without_a_token(instance: Instance) -> None:
     assert b"workers" not in body
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8001", "127.0.0.2", "", "[::1]"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8001", "127.0.0.1:evil.example", "127.0.0.2", "", "[::1]"],
+)
 def test_admin_refuses_foreign_hosts(instance: Instance, host: str) -> None:
     status, _, body = fetch(instance.address("admin"), "/api/v1/config", Host=host)
     assert status in (400, 403)
