@@ -37,6 +37,7 @@ from gateway.control.shared_breakers import SharedBreakers
 from gateway.control.status import status_app
 from gateway.control.store_link import StoreLink
 from gateway.errors import REFUSALS
+from gateway.listener import Listener
 from gateway.upstreams.discovery.watch import Report
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -114,7 +115,8 @@ async def _scrape() -> str:
     link = StoreLink("sqlite:///none", Path("/nonexistent"), lambda: None, lambda text: None)
     identity = identity_families({("login", "ok"): 1}, {"name": 1}, (True, 0))
     more = [*link.families(), *breakers.families(), *identity, *refused.families()]
-    transport = httpx.ASGITransport(status_app(instance, lambda: more))
+    listener = Listener("server.status", [], "127.0.0.1", 0)
+    transport = httpx.ASGITransport(status_app(instance, listener, lambda: more))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return (await client.get("/metrics")).raise_for_status().text
 

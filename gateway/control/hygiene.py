@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.listener import Listener
 
-__all__ = ["OneHost", "ReadOnly", "any_host", "local_hosts"]
+__all__ = ["OneHost", "ReadOnly", "local_hosts", "probed_hosts"]
 
 HostCheck = Callable[[str], bool]
 """Whether a Host (without port, lower case) may be asked for."""
@@ -56,9 +56,16 @@ class ReadOnly:
             await _refuse(send, 405, "method_not_allowed", text, allow)
 
 
-def any_host(host: str) -> bool:
-    """For the status port: probes come by whatever name the platform has for us."""
-    return True
+def probed_hosts(listener: Listener) -> HostCheck:
+    """For the status port: whatever name the platform has for us, but on a loopback no name.
+
+    There nobody needs one but `localhost`, and browsers are there, see `local_hosts`. What a
+    browser says of itself is of no help: to it, a page that has pointed its name here asks its own
+    site, so there is no Origin and no cross-site in Sec-Fetch-Site.
+    """
+    if not ipaddress.ip_address(listener.host).is_loopback:
+        return lambda host: True
+    return lambda host: host == "localhost" or _address(host) is not None
 
 
 def local_hosts(listener: Listener) -> HostCheck:
@@ -73,13 +80,17 @@ def local_hosts(listener: Listener) -> HostCheck:
     def allowed(host: str) -> bool:
         if host == "localhost":
             return bound.is_loopback or bound.is_unspecified
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        return address == bound or bound.is_unspecified
+        address = _address(host)
+        return address is not None and (address == bound or bound.is_unspecified)
 
     return allowed
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _without_port(host: str) -> str:

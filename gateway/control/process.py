@@ -114,9 +114,10 @@ class _Process:
         task = self._task
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: self._channel, sock=task.channel)
+        probed = status_app(self._instance, task.status, self._families)
         work: list[asyncio.Task[None]] = [
             loop.create_task(self._run_identity()),  # ends first: it uses what the others hold
-            loop.create_task(serve(status_app(self._instance, self._families), task.status)),
+            loop.create_task(serve(probed, task.status)),
             loop.create_task(self._serve_admin()),
             loop.create_task(self._beat()),
             loop.create_task(self._link.run()),

@@ -15,8 +15,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.config.stored import KINDS
-from gateway.control.hygiene import OneHost, ReadOnly, any_host
+from gateway.control.hygiene import OneHost, ReadOnly, probed_hosts
 from gateway.control.instance import Instance
+from gateway.listener import Listener
 from gateway.telemetry.metrics import CONTENT_TYPE, Family, render
 from gateway.upstreams.report import canary_shares
 from gateway.upstreams.report import families as service_families
@@ -36,7 +37,9 @@ def json_response(content: Any, status_code: int = 200) -> Response:
     return Response(body, status_code, headers, media_type="application/json")
 
 
-def status_app(instance: Instance, more: Callable[[], list[Family]] = list) -> ASGIApp:
+def status_app(
+    instance: Instance, listener: Listener, more: Callable[[], list[Family]] = list
+) -> ASGIApp:
     """``/livez /readyz /health /metrics /version``. ``more``: what else the metrics show."""
     port = _StatusPort(instance, more)
     routes = [
@@ -46,7 +49,7 @@ def status_app(instance: Instance, more: Callable[[], list[Family]] = list) -> A
         Route("/metrics", port.metrics),
         Route("/version", port.version),
     ]
-    return OneHost(ReadOnly(Starlette(routes=routes)), any_host)
+    return OneHost(ReadOnly(Starlette(routes=routes)), probed_hosts(listener))
 
 
 class _StatusPort:

@@ -74,6 +74,13 @@ def test_metrics_count_what_the_processes_did(instance: Instance) -> None:
     assert 'gateway_worker_up{worker="1"} 1' in lines
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8007", "localhost:evil.example"])
+def test_the_status_port_on_a_loopback_refuses_foreign_hosts(instance: Instance, host: str) -> None:
+    status, _, body = fetch(instance.address("status"), "/health", Host=host)
+    assert (status, b"workers" in body) == (403, False)
+    assert fetch(instance.address("status"), "/health", Host="localhost:9")[0] == 200
+
+
 def test_the_status_port_is_read_only(instance: Instance) -> None:
     status, headers, _ = fetch(instance.address("status"), "/livez", method="POST")
     assert (status, headers["allow"]) == (405, "GET, HEAD")

@@ -12,6 +12,7 @@ from gateway.control import instance as instance_module
 from gateway.control.instance import Instance
 from gateway.control.publication import Publication
 from gateway.control.status import status_app
+from gateway.listener import Listener
 from gateway.upstreams.discovery.source import Endpoint
 from gateway.upstreams.discovery.watch import Report
 
@@ -21,6 +22,8 @@ SERVICE = {
     "endpoints": [{"url": "http://a", "place": 8, "zone": None, "priority": 0}],
 }  # fmt: skip
 PUBLICATION = Publication(3, PLAN, {"server": {"workers": 1}}, 30.0, services=[SERVICE])
+
+LISTENER = Listener("server.status", [], "127.0.0.1", 8007)
 
 
 class FakeSegment:
@@ -77,7 +80,7 @@ async def get(app: ASGIApp, path: str, **headers: str) -> httpx.Response:
 async def test_readiness_and_health_follow_the_supervisor(
     status: dict[str, Any], code: int
 ) -> None:
-    app = status_app(instance_with(status))
+    app = status_app(instance_with(status), LISTENER)
     assert (await get(app, "/readyz")).status_code == code
     health = await get(app, "/health")
     assert health.status_code == code
@@ -87,7 +90,9 @@ async def test_readiness_and_health_follow_the_supervisor(
 
 
 async def test_verbose_says_which_check_failed() -> None:
-    text = (await get(status_app(instance_with(document("draining"))), "/readyz?verbose")).text
+    text = (
+        await get(status_app(instance_with(document("draining")), LISTENER), "/readyz?verbose")
+    ).text
     assert "[-] not draining" in text
     assert "[+] a worker is ready" in text
     assert "workers ready: 1 of 2" in text
@@ -95,7 +100,7 @@ async def test_verbose_says_which_check_failed() -> None:
 
 async def test_a_supervisor_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instance_module, "STATUS_TIMEOUT_S", 0.01)
-    app = status_app(instance_with(None))
+    app = status_app(instance_with(None), LISTENER)
     assert (await get(app, "/readyz")).status_code == 503
     assert (await get(app, "/health")).status_code == 503
     metrics = await get(app, "/metrics")
@@ -108,7 +113,7 @@ async def test_a_late_answer_harms_nobody() -> None:
 
 
 async def test_metrics_tell_which_workers_are_up() -> None:
-    text = (await get(status_app(instance_with(document())), "/metrics")).text
+    text = (await get(status_app(instance_with(document()), LISTENER), "/metrics")).text
     assert 'gateway_worker_up{worker="0"} 1\n' in text
     assert 'gateway_worker_up{worker="1"} 0\n' in text
     assert "gateway_last_reload_successful 1\n" in text
@@ -120,7 +125,9 @@ SOUGHT = Report("new", "dns A new", "failing", (), None, 1)
 
 
 async def test_metrics_tell_of_discovered_services() -> None:
-    text = (await get(status_app(instance_with(document(), FOUND, SOUGHT)), "/metrics")).text
+    text = (
+        await get(status_app(instance_with(document(), FOUND, SOUGHT), LISTENER), "/metrics")
+    ).text
     assert 'gateway_discovery_endpoints{service="web"} 1\n' in text
     assert 'gateway_discovery_endpoints{service="new"} 0\n' in text
     assert 'gateway_discovery_failures_total{service="web"} 2\n' in text
@@ -132,7 +139,7 @@ async def test_metrics_count_what_is_in_quarantine() -> None:
     rows = (Quarantined("route", "a", "no"), Quarantined("route", "b", "no"))
     instance = instance_with(document())
     instance.publication = Publication(3, PLAN, {}, 30.0, quarantined=rows)
-    text = (await get(status_app(instance), "/metrics")).text
+    text = (await get(status_app(instance, LISTENER), "/metrics")).text
     assert 'gateway_store_quarantined_rows{kind="route"} 2\n' in text
     assert 'gateway_store_quarantined_rows{kind="service"} 0\n' in text
 

@@ -5,7 +5,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from gateway.control.hygiene import OneHost, any_host, local_hosts
+from gateway.control.hygiene import OneHost, local_hosts, probed_hosts
 from gateway.listener import Listener
 
 
@@ -43,6 +43,27 @@ def test_hosts_of_the_admin_port(bound: str, host: str, allowed: bool) -> None:
     assert local_hosts(listener(bound))(host) is allowed
 
 
+@pytest.mark.parametrize(
+    ("bound", "host", "allowed"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "localhost", True),
+        ("127.0.0.1", "10.0.0.5", True),
+        ("127.0.0.1", "::1", True),
+        ("::1", "localhost", True),
+        ("127.0.0.1", "evil.example", False),
+        ("127.0.0.1", "127.0.0.1.evil.example", False),
+        ("127.0.0.1", "", False),
+        ("::1", "evil.example", False),
+        ("10.0.0.5", "gateway.internal", True),
+        ("0.0.0.0", "gateway-status.default.svc", True),
+        ("0.0.0.0", "", True),
+    ],
+)
+def test_hosts_of_the_status_port(bound: str, host: str, allowed: bool) -> None:
+    assert probed_hosts(listener(bound))(host) is allowed
+
+
 @pytest.mark.parametrize("bound", ["127.0.0.1", "::1"])
 @pytest.mark.parametrize("port", ["", ":", ":1", ":65535"])
 async def test_a_port_may_follow_the_host(bound: str, port: str) -> None:
@@ -68,7 +89,7 @@ async def test_nothing_but_a_port_may_follow_the_host(bound: str, host: str) -> 
 
 
 async def test_exactly_one_host() -> None:
-    app = OneHost(Response("ok"), any_host)
+    app = OneHost(Response("ok"), probed_hosts(listener("0.0.0.0")))
     assert await status_of(app, "a") == 200
     assert await status_of(app, "a", "b") == 400
     assert await status_of(app) == 400
