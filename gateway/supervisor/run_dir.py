@@ -73,7 +73,16 @@ class RunDir:
 
 
 def _check_owner(path: Path) -> None:
-    """In a shared place such as /tmp somebody else could have made the directory before us."""
-    status = path.stat()
-    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(0, "it belongs to another user or others may write to it")
+    """In a shared place such as /tmp somebody else could have been here before us.
+
+    A link of our own or of root's is the administrator's choice. Another's could lead to any
+    directory of ours, and there we would write.
+    """
+    link = path.lstat()
+    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (0, os.geteuid()):
+        raise PermissionError(0, f"it is a link of another user (uid {link.st_uid})")
+    directory = path.stat()
+    if directory.st_uid != os.geteuid():
+        raise PermissionError(0, f"it belongs to another user (uid {directory.st_uid})")
+    if directory.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(0, f"others may write to it; if they should not: chmod go-w {path}")

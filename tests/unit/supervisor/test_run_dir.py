@@ -26,6 +26,53 @@ def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None
         RunDir(shared)
 
 
+def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To another user; who is not root becomes another one instead."""
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+
+
+def test_a_directory_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir(mode=0o700)
+    give_away(foreign, monkeypatch)
+    with pytest.raises(StartError, match=r"it belongs to another user .*--set server\.run_dir=DIR"):
+        RunDir(foreign)
+    assert list(foreign.iterdir()) == []
+
+
+def test_a_link_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, link = tmp_path / "ours", tmp_path / "link"
+    ours.mkdir(mode=0o700)
+    link.symlink_to(ours)
+    give_away(link, monkeypatch)
+    with pytest.raises(StartError, match=r"a link of another user .*--set server\.run_dir=DIR"):
+        RunDir(link)
+    assert list(ours.iterdir()) == []
+
+
+def test_a_link_that_leads_nowhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StartError, match="cannot use"):
+        RunDir(tmp_path / "link")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_link_of_our_own_leads_to_a_directory_that_is_checked(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.mkdir(mode=0o700)
+    link.symlink_to(target)
+    RunDir(link).close()
+    assert (target / "gateway.pid").exists()
+    target.chmod(0o770)
+    with pytest.raises(StartError, match=r"others may write to it; .*chmod go-w"):
+        RunDir(link)
+
+
 def test_a_path_that_cannot_be_a_directory_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartError, match=r"cannot use .*--set server\.run_dir=DIR"):
