@@ -43,7 +43,8 @@ class BoundedHttp(HttpToolsProtocol):
     _held = 0
     """Bytes since the message's begin or its last piece of body."""
     _reads_head = False
-    _refused = False
+    _deaf = False
+    """Whether what still comes is thrown away."""
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
@@ -64,7 +65,7 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed it to the parser for as long as it keeps to the bounds."""
         for start in range(0, len(data), PIECE):
-            if self._refused or self.transport.is_closing():
+            if self._deaf or self.transport.is_closing():
                 return
             piece = data[start : start + PIECE]
             self._held += len(piece)
@@ -94,6 +95,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._reads_head = False
         self._expect_within(BODY_S)
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # llhttp ends the message here, and would read its body as the next request.
+            self._deaf = True
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Given on: the parser does not hold it any more, and uvicorn bounds what it holds."""
@@ -145,7 +150,7 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._may_answer():
             self.transport.abort()
             return
-        self._refused = True
+        self._deaf = True
         if self._answers():  # the application waits for the body
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -156,7 +161,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _may_answer(self) -> bool:
         """Whether the next answer on this connection is that to what is being read."""
-        if self.transport.is_closing() or self._refused:
+        if self.transport.is_closing() or self._deaf:
             return False
         if self._reads_head:
             return not self._answers()

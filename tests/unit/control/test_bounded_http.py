@@ -228,6 +228,21 @@ def test_trailers_are_no_fields_of_the_head(port: Port) -> None:
         assert answer(link).endswith(b"\r\n\r\nhost transfer-encoding|a")
 
 
+@pytest.mark.parametrize("size", [100, 5000])
+def test_what_follows_a_wish_to_upgrade_is_no_request(port: Port, size: int) -> None:
+    wish = GET.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n")
+    body = b"x" * (size - len(GET)) + GET
+    with port.connect() as link:
+        send(link, wish + b"Content-Length: %d\r\n\r\n" % size + body)
+        time.sleep(0.05)
+        send(link, GET)
+        received = rest(link)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close\r\n" in received
+    assert len(port.application.seen) == 1
+
+
 def test_an_unfinished_head_is_408(port: Port, short: Callable[..., None]) -> None:
     short("HEAD_S")
     with port.connect() as link:
