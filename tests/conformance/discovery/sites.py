@@ -315,6 +315,9 @@ class OfStore:
             def subscribe(self, callback: object) -> None:
                 """Nobody tells."""
 
+            async def tried(self) -> None:
+                """At once."""
+
             def store(link) -> Store:
                 if not self._is_up():
                     raise StoreUnavailable("it is away")
