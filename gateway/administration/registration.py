@@ -32,7 +32,7 @@ def parse_instance_url(url: str) -> str:
     if target.host is None or target.port is None:
         raise ValueError(
             "must be http://HOST:PORT: a socket is on one host, and instances are for all; it can "
-            "be among the endpoints of a service"
+            "be among the endpoints of a service in the configuration file"
         )
     known_as = f"http://{Address(target.host, target.port)}"
     if len(known_as) > MAX_URL:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from gateway.config.addresses import Address, is_ip_address, parse_address, parse_host
+from gateway.config.file_only import file_only
 from gateway.config.section import Section
 from gateway.config.values import (
     Duration,
@@ -98,14 +99,21 @@ def parse_resolver(value: object) -> Address:
 
 
 ServerUrl = Annotated[str, PlainValidator(parse_server_url), text_schema("URL", r"https?://.+")]
-File = Annotated[str, PlainValidator(parse_directory), text_schema("path", "/.*")]
+File = Annotated[
+    str,
+    PlainValidator(parse_directory),
+    file_only("the name of a file"),
+    text_schema("path", "/.*"),
+]
 KubernetesName = Annotated[str, PlainValidator(parse_kubernetes_name), text_schema("name")]
 KubernetesPort = Annotated[
     int | str,
     PlainValidator(parse_kubernetes_port),
     WithJsonSchema({"type": ["string", "integer"], "x-type": "name or number"}),
 ]
-Secret = Annotated[SecretStr, BeforeValidator(parse_text), text_schema("text")]
+Secret = Annotated[
+    SecretStr, BeforeValidator(parse_text), file_only("a secret"), text_schema("text")
+]
 DnsName = Annotated[str, PlainValidator(parse_dns_name), text_schema("name")]
 Port = Annotated[
     int,

@@ -5,10 +5,11 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import BeforeValidator, ConfigDict, PlainValidator, model_validator
+from pydantic import BeforeValidator, ConfigDict, PlainValidator, ValidationInfo, model_validator
 
 from gateway.config.addresses import parse_host, parse_port
 from gateway.config.discovery import Discovery
+from gateway.config.file_only import refuse_in_a_row
 from gateway.config.resilience import (
     Balance,
     Breaker,
@@ -97,10 +98,11 @@ def parse_endpoint_url(url: str) -> Target:
     raise ValueError(f"must be http://HOST:PORT or unix:///path/of.sock, not {shown(url)}")
 
 
-def _checked_url(value: object) -> str:
+def _checked_url(value: object, info: ValidationInfo) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be a URL such as http://10.0.0.5:8080, not {shown(value)}")
-    parse_endpoint_url(value)
+    if parse_endpoint_url(value).unix is not None:
+        refuse_in_a_row("a Unix socket", info)
     return value
 
 

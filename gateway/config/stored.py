@@ -14,6 +14,7 @@ import orjson
 from pydantic import ValidationError
 
 from gateway.config.document import Node
+from gateway.config.file_only import IN_A_ROW
 from gateway.config.load import Loaded, findings
 from gateway.config.messages import problems_of
 from gateway.config.problems import ConfigError, Path, Place, format_path
@@ -156,7 +157,7 @@ class _Merging:
             section = {**section, "name": row.name}
         data: dict[str, Any] = {key: [section] if row.kind == "route" else {row.name: section}}
         try:
-            valid = getattr(Config.model_validate(data), key)
+            valid = getattr(Config.model_validate(data, context=IN_A_ROW), key)
         except ValidationError as error:
             raise ValueError(_text_of(error, data, key)) from None
         only: Section = valid[0] if row.kind == "route" else valid[row.name]

@@ -21,7 +21,7 @@ class Endpoint(NamedTuple):
     """One instance of a service, as its source describes it."""
 
     url: str
-    """``http://HOST:PORT`` or ``unix:///path``, as in the configuration."""
+    """``http://HOST:PORT``, as in the configuration."""
     weight: int = 1
     """0 to MAX_WEIGHT."""
     zone: str | None = None

@@ -155,7 +155,8 @@ def pause_s(tries: int, chance: float) -> float:
 
 def _has_valid_url(endpoint: Endpoint) -> bool:
     try:
-        parse_endpoint_url(endpoint.url)
+        if parse_endpoint_url(endpoint.url).unix is not None:
+            raise ValueError("a source names no socket of this host")
     except ValueError as error:
         log.warning("an endpoint of no use, %r: %s", endpoint.url, error)
         return False

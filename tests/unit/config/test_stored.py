@@ -138,6 +138,46 @@ def test_what_is_merged_is_as_if_written_in_one_file(file: Loaded) -> None:
     assert merged.path == file.path
 
 
+def consul(**settings: Any) -> dict[str, Any]:
+    return {"discovery": {"consul": {"service": "web", **settings}}}
+
+
+def kubernetes(**settings: Any) -> dict[str, Any]:
+    return {"discovery": {"kubernetes": {"service": "web", **settings}}}
+
+
+@pytest.mark.parametrize(
+    ("section", "path", "what"),
+    [
+        (consul(token_file="/etc/shadow"), "discovery.consul.token_file", "the name of a file"),
+        (consul(token="x"), "discovery.consul.token", "a secret"),
+        (
+            kubernetes(token_file="/etc/shadow", api_server="http://evil"),
+            "discovery.kubernetes.token_file",
+            "the name of a file",
+        ),
+        (kubernetes(ca_file="/x"), "discovery.kubernetes.ca_file", "the name of a file"),
+        ({"endpoints": ["unix:///run/x.sock"]}, "endpoints[0].url", "a Unix socket"),
+        ({"endpoints": [{"url": "unix:///run/x.sock"}]}, "endpoints[0].url", "a Unix socket"),
+    ],
+)
+def test_rows_name_nothing_of_the_host_and_hold_no_secret(
+    file: Loaded, section: dict[str, Any], path: str, what: str
+) -> None:
+    found = problems(file, row("service", "bad", **section), service())
+    text = f"{path}: {what} can stand in the configuration file alone, not in the store"
+    assert found == {"bad": text}
+
+
+def test_variables_in_rows_are_plain_text(file: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_SECRET", "hunter2")
+    fallback = {"body": "${GATEWAY_SECRET}"}
+    shop = row("service", "shop", endpoints=["http://10.0.0.1:80"], fallback=fallback)
+    merged, quarantined = merge(file, Stored((shop,)))
+    assert quarantined == ()
+    assert merged.config.services["shop"].fallback.body == "${GATEWAY_SECRET}"  # type: ignore[union-attr]
+
+
 def test_policies_stand_beside_the_files(file: Loaded) -> None:
     rows = (
         row("route", "x", path="/x", service="web", rate_limits=["slow"]),

@@ -87,6 +87,30 @@ async def test_what_would_not_serve_is_not_stored(
     assert await admin.link.store().routes.list() == []
 
 
+@pytest.mark.parametrize(
+    ("definition", "path"),
+    [
+        ({"discovery": {"consul": {"service": "x", "token_file": "/etc/shadow"}}}, "token_file"),
+        ({"discovery": {"consul": {"service": "x", "token": "hunter2"}}}, "token"),
+        ({"endpoints": ["unix:///run/docker.sock"]}, "endpoints[0].url"),
+    ],
+)
+async def test_what_the_file_alone_may_say_is_not_stored(
+    admin: Admin, definition: dict[str, Any], path: str
+) -> None:
+    await admin.made("/services", SHOP)
+    body = {"name": "x", "definition": definition}
+    created = await admin.call("POST", "/services", body)
+    replaced = await admin.call("PUT", "/services/shop", {"definition": definition}, if_match="*")
+    for answer in (created, replaced):
+        assert code_of(answer) == (422, "invalid")
+        [problem] = answer.json()["problems"]
+        assert f"{path}: " in problem["problem"]
+        assert "can stand in the configuration file alone" in problem["problem"]
+        assert "hunter2" not in answer.text
+    assert [row.name for row in await admin.link.store().services.list()] == ["shop"]
+
+
 async def test_what_others_need_stays(admin: Admin) -> None:
     await admin.made("/services", SHOP)
     await admin.made("/routes", CART)

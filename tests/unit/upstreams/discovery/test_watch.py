@@ -118,10 +118,12 @@ async def test_a_fault_of_ours_does_not_end_it(caplog: pytest.LogCaptureFixture)
 
 
 async def test_endpoints_of_no_use_cost_only_themselves(caplog: pytest.LogCaptureFixture) -> None:
-    answer = both(A, Endpoint("http://10.0.0.1:0"), Endpoint("ftp://a"))
+    socket = Endpoint("unix:///run/docker.sock")
+    answer = both(A, Endpoint("http://10.0.0.1:0"), Endpoint("ftp://a"), socket)
     watch, _ = await play(answer, answer)
     assert watch.endpoints == both(A)
     assert caplog.text.count("an endpoint of no use, 'ftp://a'") == 1
+    assert "docker.sock': a source names no socket of this host" in caplog.text
 
 
 async def test_more_than_a_balancer_takes(caplog: pytest.LogCaptureFixture) -> None:
