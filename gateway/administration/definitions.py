@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.administration.desk import Desk
 from gateway.administration.views import StoredView
-from gateway.config.stored import Kind
+from gateway.config.stored import Kind, public_section
 from gateway.store.definitions import Definition, Definitions
 from gateway.store.errors import NotFound
 from gateway.store.store import Store
@@ -29,7 +29,7 @@ async def add_definition(
     """Add one. Conflict."""
     async with desk.store.transaction():
         row = await definitions_of(desk.store, kind).add(name, section, desk.now)
-        await desk.record(f"{kind}.create", name, after=StoredView.model_validate(row))
+        await desk.record(f"{kind}.create", name, after=_view(kind, row))
     return row
 
 
@@ -40,8 +40,7 @@ async def replace_definition(
     async with desk.store.transaction():
         before = await _existing(desk, kind, name)
         row = await definitions_of(desk.store, kind).replace(name, section, desk.now, expected)
-        after = StoredView.model_validate(row)
-        await desk.record(f"{kind}.replace", name, before, after)
+        await desk.record(f"{kind}.replace", name, before, _view(kind, row))
     return row
 
 
@@ -57,4 +56,8 @@ async def _existing(desk: Desk, kind: Kind, name: str) -> StoredView:
     row = await definitions_of(desk.store, kind).get(name)
     if row is None:
         raise NotFound(f"there is no {kind} {name} in the store")
-    return StoredView.model_validate(row)
+    return _view(kind, row)
+
+
+def _view(kind: Kind, row: Definition) -> StoredView:
+    return StoredView(name=row.name, version=row.version, section=public_section(kind, row.section))

@@ -132,7 +132,7 @@ class StoredView(View):
     name: str
     version: int
     section: Any
-    """As the configuration file would write it."""
+    """As the configuration file would write it, without secrets."""
 
 
 class InstanceView(View):

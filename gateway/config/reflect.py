@@ -5,10 +5,14 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from gateway.config.problems import Path
 from gateway.config.section import Section
+
+_MASK = str(SecretStr("x"))
+"""As in a configuration that is dumped."""
 
 
 def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
@@ -52,6 +56,34 @@ def section_at(root: type[Section], path: Path) -> type[Section] | None:
         if section is not None and is_collection(field.annotation) and next(steps, None) is None:
             return None  # the collection itself, not one of its items
     return section
+
+
+def without_secrets(section: type[Section], value: Any) -> Any:
+    """Plain data of a section, valid or not, with a mask where a secret stands."""
+    if not isinstance(value, dict):
+        return value
+    fields = keys_of(section)
+    return {
+        key: _masked(fields[key].annotation, item) if key in fields else item
+        for key, item in value.items()
+    }
+
+
+def _masked(annotation: Any, value: Any) -> Any:
+    if _is_secret(annotation):
+        return None if value is None else _MASK
+    section = section_of(annotation)
+    if section is None:
+        return value
+    if not is_collection(annotation):
+        return without_secrets(section, value)
+    if isinstance(value, dict):
+        return {key: without_secrets(section, item) for key, item in value.items()}
+    return [without_secrets(section, item) for item in value] if isinstance(value, list) else value
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

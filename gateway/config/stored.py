@@ -18,12 +18,22 @@ from gateway.config.file_only import IN_A_ROW
 from gateway.config.load import Loaded, findings
 from gateway.config.messages import problems_of
 from gateway.config.problems import ConfigError, Path, Place, format_path
+from gateway.config.reflect import section_of, without_secrets
 from gateway.config.schema import Config
 from gateway.config.section import Section
 from gateway.config.table import verify
 from gateway.config.values import parse_name
 
-__all__ = ["KINDS", "NOTHING_STORED", "Kind", "Quarantined", "Stored", "StoredSection", "merge"]
+__all__ = [
+    "KINDS",
+    "NOTHING_STORED",
+    "Kind",
+    "Quarantined",
+    "Stored",
+    "StoredSection",
+    "merge",
+    "public_section",
+]
 
 Kind = Literal["service", "policy", "route"]
 KINDS: dict[Kind, str] = {"service": "services", "policy": "rate_limits", "route": "routes"}
@@ -58,6 +68,12 @@ class Stored:
 
 
 NOTHING_STORED = Stored()
+
+
+def public_section(kind: Kind, section: Any) -> Any:
+    """What people may see of a section. A row with a secret is in quarantine, and shown there."""
+    schema = section_of(Config.model_fields[KINDS[kind]].annotation)
+    return without_secrets(schema, section) if schema is not None else section
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,15 @@ from gateway.administration.definitions import (
     replace_definition,
 )
 from gateway.config import ConfigError
-from gateway.config.stored import KINDS, Kind, Quarantined, Stored, StoredSection, merge
+from gateway.config.stored import (
+    KINDS,
+    Kind,
+    Quarantined,
+    Stored,
+    StoredSection,
+    merge,
+    public_section,
+)
 from gateway.control.admin.bodies import (
     Configuration,
     DefinitionChange,
@@ -216,7 +224,7 @@ class PlannedSections:
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,
-            definition=row.section,
+            definition=public_section(self._kind, row.section),
         )
 
     def _in_force(self) -> dict[str, Any]:

@@ -111,6 +111,22 @@ async def test_what_the_file_alone_may_say_is_not_stored(
     assert [row.name for row in await admin.link.store().services.list()] == ["shop"]
 
 
+async def test_a_secret_that_a_hand_has_stored_is_shown_to_nobody(admin: Admin) -> None:
+    section = {"discovery": {"consul": {"service": "x", "token": "hunter2"}}}
+    await admin.link.store().services.add("x", section, datetime.now(UTC))
+    await admin.link.refresh()
+    await admin.instance.reload()
+    seen = await admin.call("GET", "/services/x", token=await admin.token_with("viewer"))
+    assert seen.json()["state"] == "quarantined"
+    assert seen.json()["definition"]["discovery"]["consul"]["token"] == "*" * 10
+    mended = await admin.call("PUT", "/services/x", {"definition": WEB}, if_match="*")
+    assert mended.json()["state"] == "live"
+    audit = await admin.call("GET", "/audit")
+    assert '"service.replace"' in audit.text
+    for answer in (seen, mended, audit, await admin.call("GET", "/services")):
+        assert "hunter2" not in answer.text
+
+
 async def test_what_others_need_stays(admin: Admin) -> None:
     await admin.made("/services", SHOP)
     await admin.made("/routes", CART)
