@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from gateway.store.column_types import decode_json, decode_text
 from gateway.store.errors import Conflict, StoreUnavailable
 from gateway.store.tables import store_version
 
@@ -129,6 +130,7 @@ def _postgres(url: str) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: connect_postgres(url),
+        json_deserializer=decode_json,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=CONNECT_TIMEOUT_S,
@@ -144,6 +146,7 @@ def _sqlite(url: str) -> AsyncEngine:
         max_overflow=POOL_SIZE,
         pool_timeout=CONNECT_TIMEOUT_S,
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+        json_deserializer=decode_json,
         hide_parameters=True,  # the text of an error reaches the log
     )
 
@@ -165,6 +168,7 @@ def _sqlite(url: str) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, record: object) -> None:
         connection.isolation_level = None  # transactions begin below, where we say how
+        connection.driver_connection.text_factory = decode_text
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = NORMAL")  # WAL stays consistent; no fsync per commit

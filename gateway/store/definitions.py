@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import orjson
 import sqlalchemy as sa
 
+from gateway.store.column_types import Undecoded
 from gateway.store.database import Area, Database
 from gateway.store.errors import NotFound, Superseded
 
-__all__ = ["Definition", "Definitions", "SectionTable", "check_version"]
+__all__ = ["Definition", "Definitions", "SectionTable", "check_version", "definition_of"]
 
 _AREA: Area = "plan"
 
@@ -26,10 +28,12 @@ class Definition:
 
     name: str
     section: Any
-    """The mapping under the name; whatever a hand has written, if it is not valid."""
+    """The mapping under the name; whatever JSON a hand has written, if it is not valid."""
     version: int
     created_at: datetime
     updated_at: datetime
+    problem: str | None = None
+    """Why there is no section: what stands there cannot be read, or not be written again."""
 
 
 class Definitions(Protocol):
@@ -71,6 +75,29 @@ async def check_version(
     if expected is not None and version != expected:
         raise Superseded(version)
     return version
+
+
+def definition_of(name: object, section: Any, row: sa.RowMapping) -> Definition:
+    """What stands in a row. Its section can be written as JSON, or is left out with a reason."""
+    problem = _problem(section)
+    return Definition(
+        str(name),
+        section if problem is None else None,
+        row["version"],
+        row["created_at"],
+        row["updated_at"],
+        problem,
+    )
+
+
+def _problem(section: Any) -> str | None:
+    if isinstance(section, Undecoded):
+        return section.reason
+    try:
+        orjson.dumps(section)
+    except TypeError as error:  # orjson.JSONEncodeError is one
+        return f"cannot be written as JSON: {error}"
+    return None
 
 
 class SectionTable(ABC):
@@ -134,10 +161,6 @@ class SectionTable(ABC):
 
     def _definition(self, row: sa.RowMapping) -> Definition:
         section = row["definition"]
-        return Definition(
-            row[self._key.name],
-            self.section(row) if section is None else section,
-            row["version"],
-            row["created_at"],
-            row["updated_at"],
+        return definition_of(
+            row[self._key.name], self.section(row) if section is None else section, row
         )

@@ -33,7 +33,7 @@ class Routes(SectionTable):
         """The same way back."""
         section = {"path": row["path_pattern"], "service": row["service_name"]}
         if row["method"] not in ("", "*"):
-            section["methods"] = row["method"].split(",")
+            section["methods"] = str(row["method"]).split(",")
         if not row["auth_required"]:
             section["auth"] = "none"
         return section

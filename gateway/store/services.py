@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.database import Area, Database
-from gateway.store.definitions import Definition, check_version
+from gateway.store.definitions import Definition, check_version, definition_of
 from gateway.store.errors import Conflict
 from gateway.store.tables import service_registry as registry
 from gateway.store.tables import services as table
@@ -164,4 +164,4 @@ def _definition(row: sa.RowMapping, endpoints: list[dict[str, Any]]) -> Definiti
     section = {} if row["definition"] is None else row["definition"]
     if isinstance(section, dict) and endpoints and not _is_discovered(section):
         section = {"endpoints": endpoints, **section}  # those that it has itself come first
-    return Definition(row["name"], section, row["version"], row["created_at"], row["updated_at"])
+    return definition_of(row["name"], section, row)

@@ -8,7 +8,7 @@ read from the columns.
 
 import sqlalchemy as sa
 
-from gateway.store.column_types import Document, Names, Utc
+from gateway.store.column_types import AnyDocument, Document, Names, Utc
 
 __all__ = ["METADATA"]
 
@@ -48,7 +48,7 @@ gateway_routes = sa.Table(
     sa.Column("method", sa.String(255), nullable=False, server_default="*"),
     sa.Column("auth_required", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("rate_limit_rpm", sa.Integer),
-    sa.Column("definition", Document),
+    sa.Column("definition", AnyDocument),
     _version(),
     _made(),
     _changed(),
@@ -58,7 +58,7 @@ services = sa.Table(
     "services",
     METADATA,
     sa.Column("name", sa.String(100), primary_key=True),
-    sa.Column("definition", Document),
+    sa.Column("definition", AnyDocument),
     _version(),
     _made(),
     _changed(),
@@ -95,7 +95,7 @@ rate_limit_policies = sa.Table(
     sa.Column("requests_per_minute", sa.BigInteger, nullable=False),
     sa.Column("burst_capacity", sa.BigInteger, nullable=False),
     sa.Column("window_size_seconds", sa.Integer, nullable=False, server_default="60"),
-    sa.Column("definition", Document),
+    sa.Column("definition", AnyDocument),
     _version(),
     _made(),
     _changed(),
