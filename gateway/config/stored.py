@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import ValidationError
 
-from gateway.config.document import Node
+from gateway.config.document import MAX_DEPTH, Node
 from gateway.config.file_only import IN_A_ROW
 from gateway.config.load import Loaded, findings
 from gateway.config.messages import problems_of
@@ -49,6 +49,8 @@ class StoredSection:
     kind: Kind
     name: str
     section: Any
+    problem: str | None = None
+    """Why there is no section, if it could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,10 @@ class _Merging:
 
     def _validated(self, row: StoredSection) -> Section:
         key = KINDS[row.kind]
+        if row.problem is not None:
+            raise ValueError(row.problem)
+        if _is_deeper(row.section, MAX_DEPTH):
+            raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
         parse_name(row.name)
         if key not in Config.model_fields:
             raise ValueError(f"this version of the gateway has no {key}")
@@ -207,6 +213,19 @@ def _text_of(error: ValidationError, data: dict[str, Any], key: str) -> str:
         path = path.removeprefix(".")
         texts.append(f"{path}: {problem.message}" if path else problem.message)
     return "; ".join(texts)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Without recursion, which has no bound here."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [
+            item
+            for holder in level
+            if isinstance(holder, dict | list)
+            for item in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+    return bool(level)
 
 
 def _node(value: Any) -> Node:

@@ -46,7 +46,12 @@ class StoreLink:
         self._announce = announce
         self._store: Store | None = None
         self._tried = asyncio.Event()
+        self._heard: int | None = None
+        """Version of the plan in the store, as far as the link has heard."""
+        self._news = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._plan_version: int | None = None
+        """Of `stored`."""
         self._subscribers: list[Callable[[StoreVersion], None]] = []
 
     @property
@@ -82,20 +87,35 @@ class StoreLink:
         from gateway.store.store import Store
 
         store = Store(self._url)
+        reading = asyncio.create_task(self._keep_up())
         try:
             while True:
                 try:
                     await self._open(store)
                     async for version in store.changes.watch():
-                        await self._follow(version)
+                        self._tell(version)
                 except Exception:
                     log.exception("the link to the store failed; it starts again")
                 await asyncio.sleep(FAULT_PAUSE_S)
         finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             await store.close()
 
-    async def refresh(self) -> None:
-        """Read the rows now. StoreUnavailable if that is not possible."""
+    async def refresh(self) -> bool:
+        """Read the rows now; whether `stored` is another then. StoreUnavailable."""
+        async with self._reading:  # what was read first must not replace what was read later
+            stored = await self._read_rows()
+            if stored == self.stored:
+                return False
+            self.stored = stored
+            try:
+                snapshot.write(self._run_dir, self._url, stored)
+            except OSError as error:
+                log.error("cannot keep a snapshot of the store: %s", error)
+            return True
+
+    async def _read_rows(self) -> Stored:
         store = self.store()
         version = (await store.changes.current()).plan  # first: rows may be newer, never older
         tables: dict[Kind, Definitions] = {
@@ -104,19 +124,12 @@ class StoreLink:
             "route": store.routes,
         }
         rows = [
-            StoredSection(kind, row.name, row.section)
+            StoredSection(kind, row.name, row.section, row.problem)
             for kind in KINDS
             for row in await tables[kind].list()
         ]
         self._plan_version = version
-        stored = Stored(tuple(rows))
-        if stored == self.stored:
-            return
-        self.stored = stored
-        try:
-            snapshot.write(self._run_dir, self._url, stored)
-        except OSError as error:
-            log.error("cannot keep a snapshot of the store: %s", error)
+        return Stored(tuple(rows))
 
     async def _open(self, store: "Store") -> None:
         from gateway.store.errors import StoreUnavailable
@@ -146,18 +159,28 @@ class StoreLink:
         if made is not None:
             self._announce(token.text)
 
-    async def _follow(self, version: "StoreVersion") -> None:
-        from gateway.store.errors import StoreUnavailable
-
-        while version.plan != self._plan_version:
-            before = self.stored
-            try:
-                await self.refresh()
-            except StoreUnavailable:
-                await asyncio.sleep(RETRY_S)
-                continue
-            if self.stored != before:
-                self._on_change()
-            break
+    def _tell(self, version: "StoreVersion") -> None:
+        """Whoever waits for revocations hears of them, whatever becomes of the rows."""
+        self._heard = version.plan
+        self._news.set()
         for subscriber in self._subscribers:
             subscriber(version)
+
+    async def _keep_up(self) -> None:
+        """Read the rows whenever there are others."""
+        from gateway.store.errors import StoreUnavailable
+
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                if self._heard != self._plan_version and await self.refresh():
+                    self._on_change()
+                continue
+            except StoreUnavailable:  # told by whoever watches the changes
+                pause_s = RETRY_S
+            except Exception:
+                log.exception("the rows of the store cannot be read; those before stay in force")
+                pause_s = FAULT_PAUSE_S
+            await asyncio.sleep(pause_s)
+            self._news.set()

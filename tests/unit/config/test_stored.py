@@ -82,6 +82,23 @@ def test_a_bad_route_is_told_from_a_good_one(file: Loaded, section: Any, problem
     assert [route.title for route in merged.config.routes] == ["/a", "named", "good"]
 
 
+def test_a_row_that_could_not_be_read_is_told_of(file: Loaded) -> None:
+    unread = StoredSection("service", "shop", None, "is not JSON")
+    assert problems(file, unread, service("other")) == {"shop": "is not JSON"}
+    assert Stored.from_bytes(Stored((unread,)).to_bytes()) == Stored((unread,))
+
+
+def test_rows_are_as_flat_as_the_file(file: Loaded) -> None:
+    """Deeper ones would end the recursion of whoever writes the configuration out."""
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    shop = row("service", "shop", endpoints=["http://10.0.0.1:80"], fallback={"json": deep})
+    assert problems(file, shop, service("other")) == {"shop": "is nested deeper than 32 levels"}
+    wide = row("service", "wide", endpoints=["http://10.0.0.1:80"], fallback={"json": [[]] * 99})
+    assert problems(file, wide) == {}
+
+
 def test_routes_of_a_bad_service_go_with_it(file: Loaded) -> None:
     found = problems(
         file,

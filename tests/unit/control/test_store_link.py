@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config import load
+from gateway.config.stored import merge
 from gateway.control import snapshot, store_link
 from gateway.control.store_link import StoreLink
 from gateway.store.changes import StoreVersion
@@ -138,6 +140,54 @@ async def test_an_outage_while_rows_are_read_is_outlasted(
 
         monkeypatch.setattr(routes, "list", fail_twice)
         await routes.add("a", ROUTE, NOW)
+        await until("the change", lambda: made.changes == 1)
+
+
+@pytest.mark.parametrize(
+    "definition", ["[" * 3000 + "]" * 3000, '{"a": ', "[1]", "[" * 99 + "]" * 99]
+)
+async def test_a_broken_row_is_handed_on_and_the_rest_is_followed(
+    made: Link, tmp_path: Path, url: str, definition: str
+) -> None:
+    async with made.running():
+        await until("open", lambda: made.versions)
+        store = made.link.store()
+        await store.services.add("bad", {}, NOW)
+        async with store.database.write("plan") as connection:
+            await connection.exec_driver_sql("UPDATE services SET definition = ?", (definition,))
+        await store.routes.add("a", ROUTE, NOW)
+        await until("both", lambda: len(made.link.stored.sections) == 2)
+        await store.users.create("ann@example.org", "h", [], NOW)
+        await until("the user", lambda: made.versions[-1].credentials > 0)
+    assert snapshot.read(tmp_path, url) == made.link.stored
+    config = tmp_path / "gateway.yaml"
+    config.write_text("services: { web: { endpoints: [ http://127.0.0.1:9 ] } }")
+    merged, quarantined = merge(load(config, environ={}), made.link.stored)
+    assert [row.name for row in quarantined] == ["bad"]
+    assert [route.title for route in merged.config.routes] == ["a"]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("a bug")])
+async def test_changes_are_heard_while_rows_cannot_be_read(
+    made: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A key that is revoked counts no more, whatever becomes of the routes."""
+    monkeypatch.setattr(store_link, "FAULT_PAUSE_S", 0.05)
+    monkeypatch.setattr(store_link, "RETRY_S", 0.05)
+    async with made.running():
+        await until("open", lambda: made.versions)
+        store = made.link.store()
+
+        async def fail() -> object:
+            raise error
+
+        with monkeypatch.context() as broken:
+            broken.setattr(store.routes, "list", fail)
+            await store.routes.add("a", ROUTE, NOW)
+            await until("the route", lambda: made.versions[-1].plan > 0)
+            await store.users.create("ann@example.org", "h", [], NOW)
+            await until("the user", lambda: made.versions[-1].credentials > 0)
+            assert made.changes == 0
         await until("the change", lambda: made.changes == 1)
 
 
