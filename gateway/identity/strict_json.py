@@ -4,14 +4,22 @@ import json
 import math
 from typing import Any
 
-__all__ = ["loads_object"]
+__all__ = ["loads", "loads_object"]
 
 MAX_DIGITS = 16
 """2^53 has 16: a longer integer is another number in other languages."""
 
 
 def loads_object(data: bytes) -> dict[str, Any]:
-    """A JSON object as RFC 7493 (I-JSON) wants it, of bounded nesting.
+    """As `loads`, an object."""
+    value = loads(data)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def loads(data: bytes) -> Any:
+    """JSON as RFC 7493 (I-JSON) wants it, of bounded nesting.
 
     No repeated keys, no half surrogate pairs, no numbers that other languages read otherwise.
 
@@ -25,20 +33,18 @@ def loads_object(data: bytes) -> dict[str, Any]:
             parse_int=_bounded_int,
             parse_constant=_no_constant,
         )
+        if b"\\u" in data:
+            _check_text(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError:
         raise ValueError("not JSON") from None
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    if b"\\u" in data:
-        _check_text(value)
     return value
 
 
-def _check_text(value: dict[str, Any]) -> None:
+def _check_text(value: Any) -> None:
     """An escape can write half of a pair, which is no text: nothing can encode or store it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()

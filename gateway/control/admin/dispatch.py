@@ -15,6 +15,7 @@ from gateway.administration.desk import Desk
 from gateway.control.admin.errors import ApiError, problems_of
 from gateway.control.admin.operation import Call, Operation
 from gateway.control.store_link import StoreLink
+from gateway.identity.strict_json import loads
 from gateway.store.admin_tokens import AdminToken
 from gateway.store.errors import Conflict, NotFound, StoreUnavailable, Superseded
 
@@ -102,6 +103,7 @@ async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
         data += piece
         if len(data) > BODY_LIMIT:
             raise ApiError("too_large", f"a body has at most {BODY_LIMIT} bytes")
+    _check(bytes(data))
     try:
         return model.model_validate_json(bytes(data))
     except ValidationError as error:
@@ -109,6 +111,14 @@ async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
         if found[0]["type"] == "json_invalid":
             raise ApiError("bad_request", "the body is not valid JSON") from None
         raise ApiError("invalid", "the body is not valid", problems_of(found)) from None
+
+
+def _check(data: bytes) -> None:
+    """Before the model reads it, which takes the last of two equal keys."""
+    try:
+        loads(data)
+    except ValueError as error:
+        raise ApiError("bad_request", f"the body cannot be read: {error}") from None
 
 
 def answer_of(operation: Operation, content: BaseModel | None) -> Response:

@@ -84,6 +84,9 @@ async def test_a_registrar_may_do_nothing_that_is_not_about_instances(admin: Adm
         (b"email=a", "application/x-www-form-urlencoded", 415, "not_json"),
         (b"[" * 100_000, "application/json", 400, "bad_request"),
         (b" " * (1 << 20) + b"{}", "application/json", 413, "too_large"),
+        (b'{"email": "a@b.org", "email": "c@b.org"}', "application/json", 400, "bad_request"),
+        (b'{"email": "\\ud800@b.org"}', "application/json", 400, "bad_request"),
+        (b'{"email": NaN}', "application/json", 400, "bad_request"),
     ],
 )
 async def test_bodies_that_are_none(
@@ -92,6 +95,19 @@ async def test_bodies_that_are_none(
     headers = {"authorization": f"Bearer {admin.tokens[0]}", "content-type": kind}
     answer = await admin.http.post("/api/v1/users", content=content, headers=headers)
     assert code_of(answer) == (status, code)
+
+
+async def test_a_repeated_key_is_read_in_no_way(admin: Admin) -> None:
+    headers = {"authorization": f"Bearer {admin.tokens[0]}", "content-type": "application/json"}
+    bodies = {
+        "/admin-tokens": b'{"name": "d", "role": "viewer", "role": "admin"}',
+        "/services": b'{"name": "x", "definition": {"endpoints": ["http://a"], "endpoints": []}}',
+    }
+    for path, content in bodies.items():
+        answer = await admin.http.post(f"/api/v1{path}", content=content, headers=headers)
+        assert code_of(answer) == (400, "bad_request")
+        assert answer.json()["error"] == "the body cannot be read: a repeated key"
+    assert len((await admin.call("GET", "/admin-tokens")).json()["items"]) == 1
 
 
 async def test_all_that_is_wrong_is_listed_without_its_value(admin: Admin) -> None:
