@@ -1,7 +1,5 @@
 """What an instance may say of itself, checked in the same way for whoever says it."""
 
-from typing import Any
-
 from gateway.config.addresses import Address
 from gateway.config.services import parse_endpoint_url
 from gateway.config.values import parse_name, parse_zone
@@ -11,7 +9,6 @@ __all__ = [
     "MAX_TTL_S",
     "MAX_URL",
     "MIN_TTL_S",
-    "check_metadata",
     "checked",
     "parse_instance_url",
 ]
@@ -40,36 +37,16 @@ def parse_instance_url(url: str) -> str:
     return known_as
 
 
-def check_metadata(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
-    """ValueError for U+0000, which PostgreSQL cannot keep (its manual, section 8.14)."""
-    left: list[Any] = [metadata]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left += [*value.keys(), *value.values()]
-        elif isinstance(value, list | tuple):
-            left += value
-        elif isinstance(value, str) and "\0" in value:
-            raise ValueError("must not hold the character U+0000")
-    return metadata
-
-
 def checked(
     service: str,
     url: str,
     weight: int = 1,
     zone: str | None = None,
-    metadata: dict[str, Any] | None = None,
     ttl_s: int | None = None,
 ) -> Registration:
     """A registration. ValueError says what is wrong with it."""
     if ttl_s is not None and not MIN_TTL_S <= ttl_s <= MAX_TTL_S:
         raise ValueError(f"a time to live is {MIN_TTL_S} s to {MAX_TTL_S} s, not {ttl_s} s")
     return Registration(
-        parse_name(service),
-        parse_instance_url(url),
-        weight,
-        parse_zone(zone),
-        check_metadata(metadata),
-        ttl_s,
+        parse_name(service), parse_instance_url(url), weight, parse_zone(zone), ttl_s=ttl_s
     )

@@ -18,7 +18,6 @@ from gateway.administration.admin_tokens import check_service
 from gateway.administration.registration import (
     MAX_TTL_S,
     MIN_TTL_S,
-    check_metadata,
     parse_instance_url,
 )
 from gateway.administration.views import AdminTokenView, ClientView, KeyView, Role
@@ -183,7 +182,7 @@ class ClientCreated(ClientView):
 
 Weight = Annotated[int, Ge(0), Le(MAX_WEIGHT)]
 Zone = Annotated[str, AfterValidator(parse_zone)]
-Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata)]
+Metadata = dict[str, Any]
 
 
 class InstanceRegistration(Body):

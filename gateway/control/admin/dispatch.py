@@ -14,6 +14,7 @@ from gateway.administration.admin_token import digest_of
 from gateway.administration.desk import Desk
 from gateway.control.admin.errors import ApiError, problems_of
 from gateway.control.admin.operation import Call, Operation
+from gateway.control.admin.texts import problems_in
 from gateway.control.store_link import StoreLink
 from gateway.identity.strict_json import loads
 from gateway.store.admin_tokens import AdminToken
@@ -114,11 +115,13 @@ async def _body(request: Request, model: type[BaseModel]) -> BaseModel:
 
 
 def _check(data: bytes) -> None:
-    """Before the model reads it, which takes the last of two equal keys."""
+    """Before the model reads it, which takes the last of two equal keys and any text."""
     try:
-        loads(data)
+        value = loads(data)
     except ValueError as error:
         raise ApiError("bad_request", f"the body cannot be read: {error}") from None
+    if b"\\u0000" in data and (problems := problems_in(value)):
+        raise ApiError("invalid", "the body is not valid", problems)
 
 
 def answer_of(operation: Operation, content: BaseModel | None) -> Response:

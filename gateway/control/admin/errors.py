@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 
-__all__ = ["STATUS", "ApiError", "ErrorBody", "FieldProblem", "problems_of"]
+__all__ = ["STATUS", "ApiError", "ErrorBody", "FieldProblem", "field_of", "problems_of"]
 
 STATUS = {
     "bad_request": 400,
@@ -63,10 +63,11 @@ class ApiError(Exception):
 
 def problems_of(errors: Sequence[ErrorDetails]) -> list[FieldProblem]:
     """What pydantic has found, in our words and without the values, which may be secrets."""
-    return [FieldProblem(field=_path(detail["loc"]), problem=_text(detail)) for detail in errors]
+    return [FieldProblem(field=field_of(detail["loc"]), problem=_text(detail)) for detail in errors]
 
 
-def _path(steps: Sequence[str | int]) -> str:
+def field_of(steps: Sequence[str | int]) -> str:
+    """As in ``scopes[0]``."""
     text = ""
     for step in steps:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step

@@ -14,6 +14,8 @@ from gateway.administration.desk import Desk
 from gateway.administration.views import Role
 from gateway.control.admin.bodies import Page
 from gateway.control.admin.errors import ApiError
+from gateway.control.admin.texts import can_be_kept
+from gateway.store.errors import NotFound
 
 __all__ = ["Call", "Operation", "Query", "page_of"]
 
@@ -40,12 +42,18 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The last part of the path: which one."""
-        return str(self.request.path_params["name"])
+        """The last part of the path: which one. NotFound for what nothing can be called."""
+        name = str(self.request.path_params["name"])
+        if not can_be_kept(name):
+            raise NotFound("there is nothing of this name")
+        return name
 
     def query(self, key: str) -> str | None:
         """A parameter of the query; None if it is not there or empty."""
-        return self.request.query_params.get(key) or None
+        text = self.request.query_params.get(key) or None
+        if text is not None and not can_be_kept(text):
+            raise ApiError("bad_request", f"{key} must not hold the character U+0000")
+        return text
 
     @property
     def limit(self) -> int:

@@ -1,6 +1,7 @@
 """The admin API on a real store, with an instance that reloads in place."""
 
 import asyncio
+import contextlib
 import itertools
 import mmap
 import time
@@ -19,6 +20,7 @@ from gateway.control.store_link import StoreLink
 from gateway.listener import Listener
 from gateway.upstreams.discovery.watch import Report
 from tests.servers.plans import Lengths
+from tests.servers.postgres import PostgresServer
 
 TEXT = """\
 auth: { signing: { algorithm: ES256 }, passwords: { memory_kib: 64, passes: 1, digit: false } }
@@ -103,7 +105,20 @@ class Admin:
 
 @pytest.fixture
 async def admin(tmp_path: Path) -> AsyncIterator[Admin]:
-    made = Admin(tmp_path, f"sqlite:///{tmp_path}/gateway.db")
+    async with running(Admin(tmp_path, f"sqlite:///{tmp_path}/gateway.db")) as made:
+        yield made
+
+
+@pytest.fixture
+async def admin_on_postgres(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> AsyncIterator[Admin]:
+    async with running(Admin(tmp_path, postgres_server.database())) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def running(made: Admin) -> AsyncIterator[Admin]:
     following = asyncio.create_task(made.link.run())
     async with asyncio.timeout(20):
         while not made.link.available:

@@ -1,6 +1,7 @@
 """What holds for every operation: tokens, roles, bodies, conditions, errors."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,62 @@ async def test_a_repeated_key_is_read_in_no_way(admin: Admin) -> None:
         assert code_of(answer) == (400, "bad_request")
         assert answer.json()["error"] == "the body cannot be read: a repeated key"
     assert len((await admin.call("GET", "/admin-tokens")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/clients", {"name": "a\0b"}, "name"),
+        ("/keys", {"owner": "ann@example.org", "name": "\0"}, "name"),
+        ("/keys", {"owner": "\0"}, "owner"),
+        ("/admin-tokens", {"name": "\0", "role": "viewer"}, "name"),
+        (
+            "/services",
+            {"name": "x", "definition": {**WEB, "fallback": {"body": "\0"}}},
+            "definition.fallback.body",
+        ),
+        (
+            "/instances",
+            {"service": "x", "url": "http://a:1", "metadata": {"a": [{"b": "x\0"}]}},
+            "metadata.a[0].b",
+        ),
+        ("/instances", {"service": "x", "url": "http://a:1", "metadata": {"\0": 1}}, "metadata"),
+    ],
+)
+async def test_text_that_no_database_keeps_is_refused(
+    admin_on_postgres: Admin, path: str, body: Any, field: str
+) -> None:
+    answer = await admin_on_postgres.call("POST", path, body)
+    assert code_of(answer) == (422, "invalid")
+    [problem] = answer.json()["problems"]
+    assert (problem["field"], "U+0000" in problem["problem"]) == (field, True)
+
+
+async def test_names_that_no_database_keeps_are_nobodys(admin_on_postgres: Admin) -> None:
+    document = (await admin_on_postgres.call("GET", "/openapi.json")).json()
+    tried = 0
+    for path, methods in document["paths"].items():
+        place = path.removeprefix("/api/v1")
+        if not path.startswith("/api/v1/") or "{name}" not in place:
+            continue
+        for method in methods.keys() - {"post", "patch", "put"}:
+            answer = await admin_on_postgres.call(
+                method.upper(), place.replace("{name}", "%00"), if_match="*"
+            )
+            assert code_of(answer) == (404, "not_found"), (method, path)
+            tried += 1
+    assert tried > 15
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/users?after=%00", "/keys?owner=%00", "/sessions?user=%00", "/clients?after=%00",
+     "/instances?service=%00", "/audit?after=%00"],
+)  # fmt: skip
+async def test_queries_that_no_database_keeps_are_refused(
+    admin_on_postgres: Admin, path: str
+) -> None:
+    assert code_of(await admin_on_postgres.call("GET", path)) == (400, "bad_request")
 
 
 async def test_all_that_is_wrong_is_listed_without_its_value(admin: Admin) -> None:
