@@ -1,6 +1,6 @@
 """What the admin API accepts and answers, beside the views. An unknown field is an error."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from annotated_types import Ge, Le, Len
@@ -72,6 +72,15 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
+def in_utc(moment: datetime) -> datetime:
+    """ValueError for one that is in another year than those from 1 to 9999."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a moment between the years 1 and 9999 of UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
 Scope = Annotated[str, AfterValidator(parse_scope)]
 Scopes = Annotated[tuple[Scope, ...], Field(max_length=256)]
 Email = Annotated[str, AfterValidator(normalise_email)]
@@ -133,7 +142,7 @@ class KeyCreation(Body):
     name: Annotated[str, Len(0, 255)] = ""
     scopes: Scopes = ()
     """They count as far as owner and client have them."""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     rate_limit_policy: Name | None = None
     """Tiers of limits ask for it; without one it is the client's."""
 
@@ -224,7 +233,7 @@ class AdminTokenCreation(Body):
     keys and sessions, `admin` everything."""
     service: Name | None = None
     """With the role `registrar`, and with no other: whose instances."""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

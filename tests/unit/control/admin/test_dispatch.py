@@ -140,6 +140,14 @@ async def test_text_that_no_database_keeps_is_refused(
     assert (problem["field"], "U+0000" in problem["problem"]) == (field, True)
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+async def test_a_moment_that_utc_does_not_have_is_refused(admin: Admin, moment: str) -> None:
+    body = {"name": "x", "role": "viewer", "expires_at": moment}
+    answer = await admin.call("POST", "/admin-tokens", body)
+    assert code_of(answer) == (422, "invalid")
+    assert answer.json()["problems"][0]["field"] == "expires_at"
+
+
 async def test_names_that_no_database_keeps_are_nobodys(admin_on_postgres: Admin) -> None:
     document = (await admin_on_postgres.call("GET", "/openapi.json")).json()
     tried = 0
