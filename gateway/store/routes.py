@@ -12,6 +12,11 @@ from gateway.store.tables import gateway_routes as table
 __all__ = ["Routes"]
 
 
+MAX_SERVICE = 100
+MAX_METHODS = 255
+"""Characters that the columns hold."""
+
+
 class Routes(SectionTable):
     """The table ``gateway_routes``."""
 
@@ -19,12 +24,13 @@ class Routes(SectionTable):
         super().__init__(database, table.c.name)
 
     def columns(self, section: Mapping[str, Any]) -> dict[str, Any]:
-        """Path, service, methods and whether a caller is needed."""
+        """Path, service, methods and whether a caller is needed; as much as there is room for."""
         methods = section.get("methods") or "*"
+        text = methods if isinstance(methods, str) else ",".join(map(str, methods))
         return {
             "path_pattern": str(section.get("path", "")),
-            "service_name": _service(section),
-            "method": methods if isinstance(methods, str) else ",".join(map(str, methods)),
+            "service_name": _service(section)[:MAX_SERVICE],
+            "method": text[:MAX_METHODS],
             "auth_required": section.get("auth", "required") == "required",
             "definition": dict(section),
         }

@@ -131,6 +131,12 @@ async def test_other_programs_see_the_first_service_of_a_split(
     assert row.scalar_one() == expected
 
 
+async def test_columns_say_what_they_have_room_for(store: Store) -> None:
+    section = {"path": "/x", "service": "s" * 300, "methods": ["M" * 200, "N" * 200]}
+    made = await store.routes.add("x", section, NOW)
+    assert made.section == section
+
+
 async def test_rows_that_other_programs_wrote_are_read(store: Store) -> None:
     statements = [
         "INSERT INTO gateway_routes (name, path_pattern, service_name, method, auth_required)"
