@@ -149,6 +149,11 @@ class StoreLink:
             if self._store is None:
                 await asyncio.sleep(RETRY_S)
         log.info("the store is open")
+        if (file := store.database.exposed_file()) is not None:
+            log.warning(
+                "other users of this host may open %s, which holds private keys: chmod 600 %s*",
+                file, file,
+            )  # fmt: skip
 
     async def _bootstrap(self, store: "Store") -> None:
         token = new_admin_token()

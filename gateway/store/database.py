@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -55,6 +56,16 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+    def exposed_file(self) -> Path | None:
+        """The database's file if others of this host may open it, which its owner may want."""
+        if self.dialect != "sqlite":
+            return None
+        file = Path(self.engine.url.database or "")
+        with contextlib.suppress(OSError):
+            if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                return file
+        return None
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

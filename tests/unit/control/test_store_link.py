@@ -71,6 +71,21 @@ async def test_the_first_start_shows_a_token_and_the_next_does_not(
     assert again.tokens == []
 
 
+async def test_a_database_that_others_may_read_is_told_of_once(
+    tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "gateway.db"
+    remedy = f"chmod 600 {file}*"
+    for mode, times in ((0o600, 0), (0o640, 1)):
+        made = Link(tmp_path, url)
+        async with made.running():
+            await until("open", lambda made=made: made.versions)
+            await made.link.store().routes.add(f"r{mode}", ROUTE, NOW)
+            await until("the change", lambda made=made: made.changes)
+        assert caplog.text.count(remedy) == times
+        file.chmod(0o640)
+
+
 async def test_a_change_elsewhere_is_followed_and_kept(
     made: Link, tmp_path: Path, url: str
 ) -> None:

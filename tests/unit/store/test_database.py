@@ -144,6 +144,10 @@ async def test_the_mode_of_a_file_that_exists_is_left(tmp_path: Path) -> None:
     file.chmod(0o640)
     async with Store.open(f"sqlite:///{file}") as store:
         await store.upgrade()
+        assert store.database.exposed_file() == file
+        file.chmod(0o600)
+        assert store.database.exposed_file() is None
+        file.chmod(0o640)
     assert file.stat().st_mode & 0o777 == 0o640
 
 
