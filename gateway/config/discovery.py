@@ -142,9 +142,9 @@ class Consul(Section):
     passing_only: Flag = True
     """`false` takes instances in state `warning`, too; those in state `critical` never count."""
     token: Secret | None = None
-    """ACL token with `service:read` and `node:read`."""
+    """ACL token with `service:read` and `node:read`. Not in the store."""
     token_file: File | None = None
-    """A file with the token, read again for each query."""
+    """A file with the token, read again for each query. Not in the store."""
 
     @model_validator(mode="after")
     def _one_token(self) -> "Consul":
@@ -170,9 +170,11 @@ class Kubernetes(Section):
     api_server: ServerUrl | None = None
     """By default that of the cluster in which the gateway runs."""
     token_file: File | None = None
-    """Bearer token, read again for each request; by default that of the pod's service account."""
+    """Bearer token, read again for each request; by default that of the pod's service account. Not
+    in the store."""
     ca_file: File | None = None
-    """Certificates that may sign the API server's; by default those of the service account."""
+    """Certificates that may sign the API server's; by default those of the service account. Not in
+    the store."""
 
     @property
     def title(self) -> str:

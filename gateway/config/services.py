@@ -133,7 +133,7 @@ class Endpoint(Section):
         PlainValidator(_checked_url),
         text_schema("URL", "(http|unix)://.+"),
     ]
-    """`http://HOST:PORT` or `unix:///path/of.sock`."""
+    """`http://HOST:PORT` or `unix:///path/of.sock`; in the store, no socket."""
     weight: Annotated[int, Ge(0), Le(MAX_WEIGHT), WholeNumber] = 1
     """Share of the requests relative to the other endpoints; 0 gets none."""
     zone: Annotated[str | None, PlainValidator(parse_zone), text_schema("name")] = None
