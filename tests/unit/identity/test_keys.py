@@ -38,6 +38,8 @@ def test_one_wrong_character_is_refused(place: int) -> None:
     ["", "gwk_", "gwk__", new_key().text[:-1], new_key().text + "0", new_key().text + "\n",
      f" {new_key().text}", new_key().text.upper(), "' OR 1=1 --",
      f"gwk_{12 * chr(0x663)}_{49 * chr(0x30)}"],
+    ids=["empty", "prefix", "no id", "too short", "too long", "line", "blank", "upper case", "sql",
+         "other digits"],
 )  # fmt: skip
 def test_what_is_no_key_is_refused(text: str) -> None:
     assert parse_key(text) is None

@@ -126,7 +126,9 @@ def test_critical_extensions(members: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "kid", ["../../etc/passwd", "' OR 1=1 --", "a\0b", OWN_KEY.kid + " ", "k" * 256, "é"]
+    "kid",
+    ["../../etc/passwd", "' OR 1=1 --", "a\0b", OWN_KEY.kid + " ", "k" * 256, "é"],
+    ids=["path", "sql", "nul", "blank", "long", "letter"],
 )
 def test_a_kid_is_only_looked_up(kid: str) -> None:
     assert reason(own_token(header={"kid": kid})) == "token_key_unknown"
