@@ -108,11 +108,8 @@ class Dispatcher:
                 await link.ask(*self._probe)
                 ready, link = link, None
                 return ready, sha
-        except FAILURES as error:
-            self.lose(error)
         except Exception as error:
-            log.exception("Redis cannot be reached, for a reason that nothing foresaw")
-            self.lose(error)
+            self._failed(error)
         finally:
             if link is not None:
                 link.close()
@@ -125,12 +122,14 @@ class Dispatcher:
         try:
             async with asyncio.timeout(self._wait_s):
                 return int(await self.link.ask(*self._probe))
-        except FAILURES as error:
-            self.lose(error)
         except Exception as error:
-            log.exception("Redis cannot be asked, for a reason that nothing foresaw")
-            self.lose(error)
+            self._failed(error)
         return None
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, FAILURES):
+            log.error("Redis cannot be asked, for a reason that nothing foresaw", exc_info=error)
+        self.lose(error)
 
     def _found(self, link: Link, sha: bytes) -> None:
         if self.lane.away:
