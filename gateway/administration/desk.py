@@ -25,6 +25,8 @@ class Desk:
     store: Store
     actor: str
     """For the audit log: ``token NAME (ID)`` or ``USER on HOST``."""
+    service: str | None = None
+    """The only one whose instances a registrar may see and change; None: there is no such bound."""
     clock: Callable[[], datetime] = utc_now
 
     @property

@@ -24,10 +24,10 @@ def view_of(row: Instance, now: datetime) -> InstanceView:
 
 
 async def instance_of(desk: Desk, text: str) -> Instance:
-    """The instance with this id. NotFound."""
+    """The instance with this id. NotFound; to a registrar those of other services are not there."""
     is_number = text.isascii() and text.isdigit() and len(text) < 10
     found = await desk.store.instances.by_id(int(text)) if is_number else None
-    if found is None:
+    if found is None or desk.service not in (None, found.service):
         raise NotFound(f"there is no instance {text}")
     return found
 

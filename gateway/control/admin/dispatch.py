@@ -54,10 +54,9 @@ class Dispatcher:
         store = self._link.store()
         call = Call(
             request=request,
-            desk=Desk(store, f"token {token.name} ({token.id})"),
+            desk=Desk(store, f"token {token.name} ({token.id})", token.service),
             expected=_expected(request) if operation.conditional else None,
             body=await _body(request, operation.takes) if operation.takes else None,
-            service=token.service,
         )
         return await operation.handler(call)
 

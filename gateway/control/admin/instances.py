@@ -6,7 +6,6 @@ from gateway.control.admin.bodies import InstanceChange, InstanceRegistration, P
 from gateway.control.admin.errors import ApiError
 from gateway.control.admin.operation import Call, Operation, Query, page_of
 from gateway.control.admin.people import refuse_empty
-from gateway.store.errors import NotFound
 from gateway.store.instances import Instance, Registration
 
 __all__ = ["instance_operations"]
@@ -39,7 +38,7 @@ def instance_operations() -> list[Operation]:
 
 async def list_instances(call: Call) -> Page[InstanceView]:
     """In the order of their ids."""
-    service, after = call.query("service") or call.service, call.query("after") or "0"
+    service, after = call.query("service") or call.desk.service, call.query("after") or "0"
     _refuse_others(call, service)
     begin = int(after) if after.isascii() and after.isdigit() and len(after) < 10 else 0
     found = call.desk.store.instances
@@ -61,7 +60,7 @@ async def register(call: Call) -> InstanceView:
 
 async def get(call: Call) -> InstanceView:
     """By id."""
-    return acts.view_of(await _instance(call), call.desk.now)
+    return acts.view_of(await acts.instance_of(call.desk, call.name), call.desk.now)
 
 
 async def change(call: Call) -> InstanceView:
@@ -69,30 +68,20 @@ async def change(call: Call) -> InstanceView:
     body: InstanceChange = call.body
     changes = {name: getattr(body, name) for name in body.model_fields_set}
     refuse_empty(changes, NULLABLE)
-    await _instance(call)
     return await acts.change_instance(call.desk, call.name, call.expected, **changes)
 
 
 async def deregister(call: Call) -> None:
     """It gets no further requests."""
-    await _instance(call)
     await acts.deregister_instance(call.desk, call.name, call.expected)
 
 
 async def heartbeat(call: Call) -> InstanceView:
     """NotFound asks for another registration."""
-    await _instance(call)
     return await acts.heartbeat(call.desk, call.name)
 
 
 def _refuse_others(call: Call, service: str | None) -> None:
-    if call.service not in (None, service):
-        raise ApiError("forbidden", f"this token is for instances of {call.service} only")
-
-
-async def _instance(call: Call) -> Instance:
-    """The one that the path names. To a registrar those of other services are not there."""
-    row = await acts.instance_of(call.desk, call.name)
-    if call.service not in (None, row.service):
-        raise NotFound(f"there is no instance {call.name} of {call.service}")
-    return row
+    own = call.desk.service
+    if own not in (None, service):
+        raise ApiError("forbidden", f"this token is for instances of {own} only")

@@ -37,8 +37,6 @@ class Call:
     """The operation's request model; None without one."""
     expected: int | None
     """The version that If-Match names; None if it is not asked for, or any will do (``*``)."""
-    service: str | None = None
-    """The only one whose instances a registrar may see and change; None: there is no such bound."""
 
     @property
     def name(self) -> str:
