@@ -91,3 +91,6 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("address_denied", 403, "downstream", False, False, "Not from this address"),
     Refusal("overloaded", 503, "internal", True, False, "Too many requests at the moment"),
 )
+
+BY_CODE = {row.code: row for row in REFUSALS}
+"""For processes that answer in Python; workers have the table in C (``cext/refusal.pyx``)."""

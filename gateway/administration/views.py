@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from gateway.store.instances import State
+
 __all__ = [
     "AdminTokenView",
     "AuditView",
@@ -147,7 +149,7 @@ class InstanceView(View):
     metadata: dict[str, Any] | None
     active: bool
     """Whether it may get requests; `false` takes it out and keeps it registered."""
-    state: Literal["active", "expired", "inactive"]
+    state: State
     """`active`: it gets requests. `expired`: it has sent no heartbeat for `ttl_s`, and gets none
     until the next one. `inactive`: it was taken out."""
     ttl_s: int | None

@@ -11,7 +11,7 @@ from http import HTTPStatus
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.errors import REFUSALS
+from gateway.errors import BY_CODE, Refusal
 
 __all__ = ["BoundedHttp"]
 
@@ -168,10 +168,10 @@ class BoundedHttp(HttpToolsProtocol):
         return self._answers() and not self.pipeline and not self.cycle.response_started
 
 
-def _answer(status: int, code: str, error: str) -> bytes:
-    body = orjson.dumps({"error": error, "code": code})
+def _answer(row: Refusal) -> bytes:
+    body = orjson.dumps({"error": row.message, "code": row.code})
     head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        f"HTTP/1.1 {row.status} {HTTPStatus(row.status).phrase}\r\n"
         "content-type: application/json\r\n"
         f"content-length: {len(body)}\r\n"
         "connection: close\r\n\r\n"
@@ -179,8 +179,4 @@ def _answer(status: int, code: str, error: str) -> bytes:
     return head.encode() + body
 
 
-_ANSWERS = {
-    row.code: _answer(row.status, row.code, row.message)
-    for row in REFUSALS
-    if row.code in ("header_fields_too_large", "request_timeout")
-}
+_ANSWERS = {code: _answer(BY_CODE[code]) for code in ("header_fields_too_large", "request_timeout")}

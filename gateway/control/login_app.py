@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.control.client_address import client_address
-from gateway.errors import REFUSALS
+from gateway.errors import BY_CODE
 from gateway.identity.caller import Caller
 from gateway.identity.enrolment import MfaRefusal
 from gateway.identity.login import Attempt, LoginRefusal
@@ -54,9 +54,8 @@ _MESSAGES: Mapping[str, tuple[int, str]] = {
     "token_revoked": (401, "Token has been revoked"),
     "login_unavailable": (503, "Logins are not possible at the moment"),
     **{
-        row.code: (row.status, row.message)
-        for row in REFUSALS
-        if row.code in ("route_not_found", "method_not_allowed", "internal_error")
+        code: (BY_CODE[code].status, BY_CODE[code].message)
+        for code in ("route_not_found", "method_not_allowed", "internal_error")
     },
 }
 """Code → status and text."""

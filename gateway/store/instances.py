@@ -65,7 +65,7 @@ class Instance:
     created_at: datetime
     updated_at: datetime
 
-    def state(self, now: datetime) -> "State":
+    def state(self, now: datetime) -> State:
         """An outage of the store may let it be ``active`` for longer than the row says."""
         if not self.active:
             return "inactive"

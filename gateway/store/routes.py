@@ -12,11 +12,6 @@ from gateway.store.tables import gateway_routes as table
 __all__ = ["Routes"]
 
 
-MAX_SERVICE = 100
-MAX_METHODS = 255
-"""Characters that the columns hold."""
-
-
 class Routes(SectionTable):
     """The table ``gateway_routes``."""
 
@@ -29,8 +24,8 @@ class Routes(SectionTable):
         text = methods if isinstance(methods, str) else ",".join(map(str, methods))
         return {
             "path_pattern": str(section.get("path", "")),
-            "service_name": _service(section)[:MAX_SERVICE],
-            "method": text[:MAX_METHODS],
+            "service_name": _fitting(table.c.service_name, _service(section)),
+            "method": _fitting(table.c.method, text),
             "auth_required": section.get("auth", "required") == "required",
             "definition": dict(section),
         }
@@ -51,3 +46,8 @@ def _service(section: Mapping[str, Any]) -> str:
     first = parts[0] if isinstance(parts, list) and parts else None
     other = first.get("service", "") if isinstance(first, dict) else ""
     return str(section.get("service") or other)
+
+
+def _fitting(column: sa.Column[Any], text: str) -> str:
+    assert isinstance(column.type, sa.String)
+    return text[: column.type.length]
